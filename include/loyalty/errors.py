@@ -1,0 +1,25 @@
+"""The one error that a user of the project is meant to read."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class LoyaltyError(Exception):
+    """Something the user gave, or the world around, is not as it must be; the message says what would be right."""
+
+
+class Faults(LoyaltyError):
+    """Several faults of one source, found together and listed together."""
+
+    def __init__(self, faults: Iterable[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(self.faults))
+
+
+def nearest(value: str, choices: Iterable[str]) -> str:
+    """A hint that names the choice closest to ``value``, or all of them where none is close."""
+    known = sorted(choices)
+    close = get_close_matches(value, known, n=1)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return "known: " + (", ".join(known) or "none")
