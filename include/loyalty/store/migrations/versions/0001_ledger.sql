@@ -1,0 +1,460 @@
+-- The ledger: profiles, their events, their accounts, and the rules that keep them true whoever writes.
+
+CREATE SCHEMA IF NOT EXISTS loyalty;
+
+-- Time ----------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION loyalty.local_instant(moment timestamp, zone text) RETURNS timestamptz
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN CASE
+    WHEN timezone(zone, timezone(zone, moment) - interval '1 hour') = moment
+    THEN timezone(zone, moment) - interval '1 hour'
+    ELSE timezone(zone, moment)
+END;
+COMMENT ON FUNCTION loyalty.local_instant IS
+    'The first instant at which clocks in the zone show the moment; for a moment that clocks skip, the instant of the same distance past the skip.';
+
+CREATE FUNCTION loyalty.midnight(day date, zone text) RETURNS timestamptz
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN loyalty.local_instant(day::timestamp, zone);
+COMMENT ON FUNCTION loyalty.midnight IS 'The first instant of a local day.';
+
+CREATE FUNCTION loyalty.day_after(moment timestamptz, zone text) RETURNS date
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN timezone(zone, moment)::date + 1;
+COMMENT ON FUNCTION loyalty.day_after IS 'The day that begins with the first midnight strictly after the moment.';
+
+CREATE FUNCTION loyalty.due_on(earned_at timestamptz, validity_days integer, zone text) RETURNS date
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN (
+    SELECT CASE WHEN loyalty.midnight(timezone(zone, due.at)::date, zone) >= due.at
+                THEN timezone(zone, due.at)::date ELSE timezone(zone, due.at)::date + 1 END
+    FROM (SELECT loyalty.local_instant(timezone(zone, earned_at) + make_interval(days => validity_days), zone)) AS due(at)
+);
+COMMENT ON FUNCTION loyalty.due_on IS
+    'The day whose midnight is the first at which points earned then are due: validity in calendar days of the zone.';
+
+-- Numbers -------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION loyalty.number_of(value jsonb) RETURNS numeric
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN CASE
+    WHEN jsonb_typeof(value) = 'number' THEN value::numeric
+    WHEN jsonb_typeof(value) = 'string'
+     AND (value #>> '{}') ~ '^\s*-?(0|[1-9]\d{0,99})(\.\d{1,99})?([eE][+-]?\d{1,2})?\s*$'
+    THEN (value #>> '{}')::numeric
+END;
+COMMENT ON FUNCTION loyalty.number_of IS
+    'The number that a parameter holds, as a JSON number or as a string of one with spaces around it; null for anything else.';
+
+CREATE FUNCTION loyalty.points_of(value jsonb) RETURNS bigint
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN (
+    SELECT CASE WHEN number.it = trunc(number.it) AND abs(number.it) <= 9007199254740992 THEN number.it::bigint END
+    FROM (SELECT loyalty.number_of(value)) AS number(it)
+);
+COMMENT ON FUNCTION loyalty.points_of IS 'The whole number of points that a parameter holds, within 2^53 either way; else null.';
+
+CREATE FUNCTION loyalty.balance_effect(effect text, points bigint) RETURNS bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE
+    WHEN effect = 'adjust' THEN points
+    WHEN points < 0 THEN NULL
+    WHEN effect IN ('earn', 'return', 'restore') THEN points
+    WHEN effect IN ('reverse', 'redeem', 'expire', 'cancel') THEN -points
+END;
+COMMENT ON FUNCTION loyalty.balance_effect IS
+    'What an event of this effect does to the balance; null where it does nothing, or where the amount is not one it may carry.';
+
+-- The program's settings, as the database knows them --------------------------------------------------------------------
+
+CREATE TABLE loyalty.program (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    timezone text NOT NULL,
+    allow_debt boolean NOT NULL,
+    settled_through date NOT NULL,
+    fingerprint text NOT NULL,
+    settings jsonb NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE loyalty.program IS 'The one program of this database: what its rules depend on.';
+COMMENT ON COLUMN loyalty.program.only_row IS 'Keeps the table at one row.';
+COMMENT ON COLUMN loyalty.program.timezone IS 'The zone whose midnights count.';
+COMMENT ON COLUMN loyalty.program.allow_debt IS 'Whether a balance may go below zero.';
+COMMENT ON COLUMN loyalty.program.settled_through IS 'The latest midnight that a finished expiry run has settled.';
+COMMENT ON COLUMN loyalty.program.fingerprint IS 'Hash of the settings that were applied last.';
+COMMENT ON COLUMN loyalty.program.settings IS 'The settings that were applied last.';
+COMMENT ON COLUMN loyalty.program.applied_at IS 'When they were applied.';
+INSERT INTO loyalty.program (timezone, allow_debt, settled_through, fingerprint, settings)
+VALUES ('UTC', false, '0001-01-01', '', '{}');
+
+CREATE TABLE loyalty.action (
+    action text PRIMARY KEY,
+    effect text NOT NULL CHECK (
+        effect IN ('earn', 'reverse', 'redeem', 'return', 'expire', 'cancel', 'restore', 'adjust', 'none')),
+    parameter text,
+    validity_days integer CHECK (validity_days > 0),
+    feeds_rules boolean NOT NULL DEFAULT false,
+    CONSTRAINT points_need_a_parameter CHECK ((effect = 'none') = (parameter IS NULL)),
+    CONSTRAINT only_earnings_age CHECK (effect = 'earn' OR validity_days IS NULL)
+);
+COMMENT ON TABLE loyalty.action IS 'The actions that move a balance or feed an earning rule; any other action is only recorded.';
+COMMENT ON COLUMN loyalty.action.action IS 'The name of the action.';
+COMMENT ON COLUMN loyalty.action.effect IS 'What it does to the balance.';
+COMMENT ON COLUMN loyalty.action.parameter IS 'The parameter that holds the amount of points.';
+COMMENT ON COLUMN loyalty.action.validity_days IS 'Calendar days after which points earned by it are due; null: never.';
+COMMENT ON COLUMN loyalty.action.feeds_rules IS 'Whether an earning rule reads it.';
+INSERT INTO loyalty.action (action, effect, parameter) VALUES
+    ('points.reverse', 'reverse', 'points'),
+    ('client.activatePromotion', 'redeem', 'promotionRequireRedeemedPoints'),
+    ('client.deactivatePromotion', 'return', 'returnedPoints'),
+    ('points.expire', 'expire', 'points'),
+    ('points.cancel', 'cancel', 'points'),
+    ('points.restore', 'restore', 'points'),
+    ('points.adjust', 'adjust', 'points');
+
+-- Profiles and accounts -------------------------------------------------------------------------------------------------
+
+CREATE TABLE loyalty.profile (
+    profile_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    customer_id text NOT NULL UNIQUE CHECK (customer_id <> ''),
+    attributes jsonb NOT NULL DEFAULT '{}',
+    tags text[] NOT NULL DEFAULT '{}',
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE loyalty.profile IS 'One customer.';
+COMMENT ON COLUMN loyalty.profile.profile_id IS 'Our number for the customer.';
+COMMENT ON COLUMN loyalty.profile.customer_id IS 'The outside world''s name for the customer.';
+COMMENT ON COLUMN loyalty.profile.attributes IS 'What is known of the customer, by name.';
+COMMENT ON COLUMN loyalty.profile.tags IS 'Labels given to the customer.';
+COMMENT ON COLUMN loyalty.profile.created_at IS 'When the customer was first heard of.';
+
+CREATE TABLE loyalty.account (
+    profile_id bigint PRIMARY KEY,
+    balance bigint NOT NULL DEFAULT 0,
+    latest_at timestamptz,
+    settle_on date,
+    award_from timestamptz
+) WITH (fillfactor = 80);
+COMMENT ON TABLE loyalty.account IS 'The balance of a profile: the row where a purchase, a promotion and a journey meet.';
+COMMENT ON COLUMN loyalty.account.profile_id IS 'Whose account it is.';
+COMMENT ON COLUMN loyalty.account.balance IS 'The sum of the points events of the profile; only the ledger changes it.';
+COMMENT ON COLUMN loyalty.account.latest_at IS 'The latest time of occurrence among its points events.';
+COMMENT ON COLUMN loyalty.account.settle_on IS
+    'The earliest midnight that may need settling, never too late; null: none does as things stand.';
+COMMENT ON COLUMN loyalty.account.award_from IS 'The earliest event that the earning rules have not seen; null: none.';
+CREATE INDEX account_settle_on ON loyalty.account (settle_on, profile_id) WHERE settle_on IS NOT NULL;
+CREATE INDEX account_award_from ON loyalty.account (profile_id) WHERE award_from IS NOT NULL;
+
+CREATE FUNCTION loyalty.open_accounts() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO loyalty.account (profile_id) SELECT profile_id FROM added ORDER BY profile_id;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER open_accounts AFTER INSERT ON loyalty.profile
+REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION loyalty.open_accounts();
+
+CREATE FUNCTION loyalty.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'restrict_violation';
+END $$;
+CREATE TRIGGER balance_follows_the_ledger BEFORE UPDATE OF balance ON loyalty.account FOR EACH ROW
+WHEN (pg_trigger_depth() = 0 AND NEW.balance IS DISTINCT FROM OLD.balance)
+EXECUTE FUNCTION loyalty.refuse('a balance changes only with an event of points');
+CREATE TRIGGER accounts_open_empty BEFORE INSERT ON loyalty.account FOR EACH ROW
+WHEN (NEW.balance <> 0) EXECUTE FUNCTION loyalty.refuse('a balance changes only with an event of points');
+CREATE TRIGGER accounts_stay BEFORE DELETE ON loyalty.account FOR EACH ROW
+EXECUTE FUNCTION loyalty.refuse('accounts are never deleted');
+CREATE TRIGGER profiles_stay BEFORE DELETE ON loyalty.profile FOR EACH ROW
+EXECUTE FUNCTION loyalty.refuse('profiles are never deleted');
+
+-- Events ----------------------------------------------------------------------------------------------------------------
+
+CREATE TABLE loyalty.event (
+    profile_id bigint NOT NULL,
+    key uuid NOT NULL,
+    action text NOT NULL CHECK (action <> ''),
+    occurred_at timestamptz NOT NULL,
+    points bigint,
+    params jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(params) = 'object'),
+    refers_to uuid,
+    run_id bigint,
+    source text NOT NULL DEFAULT '',
+    event_id text,
+    recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (profile_id, key)
+) PARTITION BY HASH (profile_id);
+COMMENT ON TABLE loyalty.event IS 'Immutable facts about profiles: only ever added to.';
+COMMENT ON COLUMN loyalty.event.profile_id IS 'Whom it is about.';
+COMMENT ON COLUMN loyalty.event.key IS 'Derived by the writer, so that the same event again is no second one.';
+COMMENT ON COLUMN loyalty.event.action IS 'What happened.';
+COMMENT ON COLUMN loyalty.event.occurred_at IS 'When it happened.';
+COMMENT ON COLUMN loyalty.event.points IS 'By how much it moves the balance; null where it does not.';
+COMMENT ON COLUMN loyalty.event.params IS 'Its parameters.';
+COMMENT ON COLUMN loyalty.event.refers_to IS 'The key of the event of the same profile that it rewards, reverses, restores or corrects.';
+COMMENT ON COLUMN loyalty.event.run_id IS 'The journey run that wrote it.';
+COMMENT ON COLUMN loyalty.event.source IS 'Who wrote it.';
+COMMENT ON COLUMN loyalty.event.event_id IS 'The writer''s own name for it, where there is one.';
+COMMENT ON COLUMN loyalty.event.recorded_at IS 'When it was written here.';
+CREATE INDEX event_occurred_at ON loyalty.event (profile_id, occurred_at);
+
+CREATE FUNCTION loyalty.check_events() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    wrong record;
+BEGIN
+    SELECT e.action, e.params, e.points, profile.customer_id, account.profile_id IS NULL AS unknown,
+           action.effect, e.params -> action.parameter AS amount, target.key IS NULL AS dangling
+    INTO wrong
+    FROM added AS e
+    LEFT JOIN loyalty.action USING (action)
+    LEFT JOIN loyalty.account USING (profile_id)
+    LEFT JOIN loyalty.profile USING (profile_id)
+    LEFT JOIN loyalty.event AS target ON target.profile_id = e.profile_id AND target.key = CASE
+        WHEN action.effect IN ('reverse', 'restore', 'adjust') THEN e.refers_to END
+    WHERE account.profile_id IS NULL
+       OR e.points IS DISTINCT FROM
+          loyalty.balance_effect(action.effect, loyalty.points_of(e.params -> action.parameter))
+       OR (action.effect <> 'none' AND e.points IS NULL)
+       OR (action.effect IN ('reverse', 'restore') AND target.key IS NULL)
+       OR (action.effect = 'adjust' AND e.refers_to IS NOT NULL AND target.key IS NULL)
+    LIMIT 1;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    ELSIF wrong.unknown THEN
+        RAISE EXCEPTION 'an event of % is about a profile that does not exist', wrong.action
+            USING ERRCODE = 'foreign_key_violation';
+    ELSIF wrong.dangling AND wrong.effect IN ('reverse', 'restore', 'adjust') AND wrong.points IS NOT NULL THEN
+        RAISE EXCEPTION '% of customer % must name, in refers_to, an event of the same customer', wrong.action, wrong.customer_id
+            USING ERRCODE = 'foreign_key_violation';
+    END IF;
+    RAISE EXCEPTION '% of customer %: the amount % cannot move the balance by %', wrong.action, wrong.customer_id,
+        coalesce(wrong.amount::text, '(none)'), coalesce(wrong.points::text, 'nothing')
+        USING ERRCODE = 'check_violation', DETAIL = wrong.params::text;
+END $$;
+COMMENT ON FUNCTION loyalty.check_events IS 'Refuses events whose points are not what action and parameters say, and those about nobody.';
+
+CREATE FUNCTION loyalty.book_events() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    the loyalty.program;
+    broke record;
+BEGIN
+    SELECT * INTO STRICT the FROM loyalty.program;
+    -- Lock order of the whole system: accounts, ascending.
+    PERFORM FROM loyalty.account
+    WHERE profile_id IN (
+        SELECT e.profile_id FROM added AS e JOIN loyalty.action USING (action))
+    ORDER BY profile_id FOR NO KEY UPDATE;
+    WITH kind AS (
+        SELECT e.profile_id, e.action, action.effect, action.validity_days,
+               coalesce(sum(e.points), 0) AS points,
+               min(e.points) < 0 AS loses,
+               max(e.occurred_at) FILTER (WHERE e.points IS NOT NULL) AS last_at,
+               min(e.occurred_at) FILTER (WHERE e.points IS NOT NULL) AS first_at,
+               min(e.occurred_at) FILTER (WHERE action.feeds_rules) AS award_from,
+               bool_or(action.effect = 'adjust' AND e.refers_to IS NOT NULL) AS corrects,
+               min(e.params ->> 'expires_on') AS expires_on,
+               e.source = 'rolling_expiry' AS settles
+        FROM added AS e JOIN loyalty.action USING (action)
+        GROUP BY e.profile_id, e.action, action.effect, action.validity_days, settles
+    ), change AS (
+        SELECT profile_id,
+               sum(points) AS points,
+               max(last_at) AS last_at,
+               max(last_at) FILTER (WHERE NOT settles) AS last_news_at,
+               min(first_at) FILTER (WHERE NOT settles) AS first_news_at,
+               bool_or(loses AND NOT settles) AS loses,
+               min(award_from) AS award_from,
+               min(CASE
+                   WHEN settles THEN NULL
+                   WHEN corrects OR effect = 'expire' THEN date '0001-01-01'
+                   WHEN effect = 'earn' THEN loyalty.due_on(first_at, validity_days, the.timezone)
+                   WHEN effect IN ('return', 'restore') THEN loyalty.day_after(first_at, the.timezone)
+                   WHEN effect = 'adjust' THEN expires_on::date
+               END) AS settle_on
+        FROM kind GROUP BY profile_id
+    )
+    UPDATE loyalty.account AS account
+    SET balance = account.balance + change.points,
+        latest_at = greatest(account.latest_at, change.last_at),
+        award_from = least(account.award_from, change.award_from),
+        settle_on = CASE
+            -- Told out of order, or a debt: midnights already settled may have to be settled anew.
+            WHEN change.first_news_at < account.latest_at
+              OR (change.loses AND change.first_news_at < change.last_news_at AND account.latest_at IS NOT NULL)
+              OR account.balance + change.points < 0
+            THEN date '0001-01-01'
+            ELSE least(account.settle_on, change.settle_on)
+        END
+    FROM change WHERE account.profile_id = change.profile_id;
+    IF NOT the.allow_debt AND EXISTS (SELECT FROM added WHERE points < 0) THEN
+        SELECT profile.customer_id, account.balance INTO broke
+        FROM loyalty.account JOIN loyalty.profile USING (profile_id)
+        WHERE account.balance < 0 AND account.profile_id IN (SELECT e.profile_id FROM added AS e WHERE e.points < 0)
+        LIMIT 1;
+        IF FOUND THEN
+            RAISE EXCEPTION 'the balance of customer % would be %, and the program allows no debt',
+                broke.customer_id, broke.balance USING ERRCODE = 'check_violation';
+        END IF;
+    END IF;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION loyalty.book_events IS 'Carries new events into the accounts: balance, and what expiry and earning rules have to look at.';
+
+DO $$
+DECLARE
+    place text;
+BEGIN
+    FOR part IN 0..15 LOOP
+        EXECUTE format('CREATE TABLE loyalty.event_%s PARTITION OF loyalty.event FOR VALUES WITH (MODULUS 16, REMAINDER %s)', part, part);
+    END LOOP;
+    -- Statement triggers fire for the table that a statement names: a partition needs its own.
+    FOREACH place IN ARRAY ARRAY['event'] || ARRAY(SELECT 'event_' || n FROM generate_series(0, 15) AS n) LOOP
+        EXECUTE format('CREATE TRIGGER a_check_events AFTER INSERT ON loyalty.%I REFERENCING NEW TABLE AS added '
+                       'FOR EACH STATEMENT EXECUTE FUNCTION loyalty.check_events()', place);
+        EXECUTE format('CREATE TRIGGER b_book_events AFTER INSERT ON loyalty.%I REFERENCING NEW TABLE AS added '
+                       'FOR EACH STATEMENT EXECUTE FUNCTION loyalty.book_events()', place);
+        EXECUTE format('CREATE TRIGGER events_are_not_truncated BEFORE TRUNCATE ON loyalty.%I '
+                       'FOR EACH STATEMENT EXECUTE FUNCTION loyalty.refuse(%L)', place, 'events are never deleted');
+    END LOOP;
+END $$;
+CREATE TRIGGER events_stay BEFORE UPDATE OR DELETE ON loyalty.event FOR EACH ROW
+EXECUTE FUNCTION loyalty.refuse('events are never changed or deleted');
+
+-- Journeys --------------------------------------------------------------------------------------------------------------
+
+CREATE TABLE loyalty.journey_run (
+    run_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    journey text NOT NULL,
+    run_key text NOT NULL,
+    state text NOT NULL DEFAULT 'running' CHECK (state IN ('running', 'completed', 'failed')),
+    as_of timestamptz NOT NULL,
+    business_date date NOT NULL,
+    definitions jsonb NOT NULL,
+    fingerprint text NOT NULL,
+    member_count bigint NOT NULL DEFAULT 0,
+    points bigint NOT NULL DEFAULT 0,
+    shortfall bigint NOT NULL DEFAULT 0,
+    started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    finished_at timestamptz,
+    UNIQUE (journey, run_key)
+);
+COMMENT ON TABLE loyalty.journey_run IS 'One run of a journey, and what it was computed from.';
+COMMENT ON COLUMN loyalty.journey_run.run_id IS 'Our number for the run.';
+COMMENT ON COLUMN loyalty.journey_run.journey IS 'Which journey ran.';
+COMMENT ON COLUMN loyalty.journey_run.run_key IS 'The starter''s name for the run; a retry comes with the same.';
+COMMENT ON COLUMN loyalty.journey_run.state IS 'How far it is.';
+COMMENT ON COLUMN loyalty.journey_run.as_of IS 'The instant it speaks about.';
+COMMENT ON COLUMN loyalty.journey_run.business_date IS 'The local day that begins then, or in which that instant lies.';
+COMMENT ON COLUMN loyalty.journey_run.definitions IS 'The definitions it was frozen with.';
+COMMENT ON COLUMN loyalty.journey_run.fingerprint IS 'Their hash.';
+COMMENT ON COLUMN loyalty.journey_run.member_count IS 'How many members it had when it finished.';
+COMMENT ON COLUMN loyalty.journey_run.points IS 'Points it took, net of what it gave back.';
+COMMENT ON COLUMN loyalty.journey_run.shortfall IS 'Points that were due and no longer there to take.';
+COMMENT ON COLUMN loyalty.journey_run.started_at IS 'When it started.';
+COMMENT ON COLUMN loyalty.journey_run.finished_at IS 'When it last finished.';
+
+CREATE TABLE loyalty.journey_member (
+    run_id bigint NOT NULL REFERENCES loyalty.journey_run,
+    profile_id bigint NOT NULL,
+    state text NOT NULL DEFAULT 'selected' CHECK (state IN ('selected', 'completed', 'failed')),
+    reason text,
+    points bigint NOT NULL DEFAULT 0,
+    shortfall bigint NOT NULL DEFAULT 0,
+    selected_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    finished_at timestamptz,
+    PRIMARY KEY (run_id, profile_id)
+);
+COMMENT ON TABLE loyalty.journey_member IS 'One profile inside one run of a journey.';
+COMMENT ON COLUMN loyalty.journey_member.run_id IS 'The run.';
+COMMENT ON COLUMN loyalty.journey_member.profile_id IS 'The profile.';
+COMMENT ON COLUMN loyalty.journey_member.state IS 'How far the run is with it.';
+COMMENT ON COLUMN loyalty.journey_member.reason IS 'Why it failed.';
+COMMENT ON COLUMN loyalty.journey_member.points IS 'Points the run took from it, net of what it gave back.';
+COMMENT ON COLUMN loyalty.journey_member.shortfall IS 'Points that were due and no longer there to take.';
+COMMENT ON COLUMN loyalty.journey_member.selected_at IS 'When it entered the run.';
+COMMENT ON COLUMN loyalty.journey_member.finished_at IS 'When the run was done with it.';
+CREATE INDEX journey_member_selected ON loyalty.journey_member (run_id, profile_id) WHERE state = 'selected';
+
+-- Settling midnights ----------------------------------------------------------------------------------------------------
+
+CREATE VIEW loyalty.points_entry AS
+WITH fact AS (
+    SELECT e.profile_id, e.key, e.action, action.effect, e.points, e.occurred_at, e.recorded_at, program.timezone AS zone,
+           CASE WHEN action.effect = 'adjust' AND e.refers_to IS NOT NULL THEN target.occurred_at ELSE e.occurred_at END AS at,
+           CASE
+               WHEN action.effect IN ('earn', 'reverse') THEN 'collected'
+               WHEN action.effect = 'expire' OR (action.effect = 'restore' AND kind.effect = 'expire') THEN 'expired'
+               WHEN action.effect <> 'adjust' THEN 'used'
+               WHEN kind.effect IN ('earn', 'reverse') OR (kind.effect = 'adjust' AND target.points > 0) THEN 'collected'
+               WHEN kind.effect IS NULL AND e.points > 0 THEN 'collected'
+               ELSE 'used'
+           END AS side,
+           CASE
+               WHEN action.effect = 'earn' THEN loyalty.due_on(e.occurred_at, action.validity_days, program.timezone)
+               WHEN kind.effect = 'earn' THEN loyalty.due_on(target.occurred_at, kind.validity_days, program.timezone)
+               WHEN action.effect = 'adjust' THEN coalesce(e.params ->> 'expires_on', target.params ->> 'expires_on')::date
+           END AS due_on
+    FROM loyalty.event AS e
+    JOIN loyalty.action ON action.action = e.action AND action.effect <> 'none'
+    CROSS JOIN loyalty.program
+    LEFT JOIN loyalty.event AS target ON target.profile_id = e.profile_id AND target.key = CASE
+        WHEN action.effect IN ('reverse', 'restore', 'adjust') THEN e.refers_to END
+    LEFT JOIN loyalty.action AS kind ON kind.action = target.action
+)
+SELECT profile_id, key, action, effect, occurred_at, recorded_at, points, side, at,
+       CASE WHEN side = 'collected' THEN points ELSE -points END AS amount,
+       CASE WHEN side = 'expired' THEN timezone(zone, at)::date ELSE loyalty.day_after(at, zone) END AS counts_on,
+       CASE WHEN side = 'collected' THEN due_on END AS due_on,
+       CASE WHEN side = 'collected' AND effect = 'reverse' THEN greatest(due_on, loyalty.day_after(at, zone))
+            WHEN side = 'collected' THEN due_on END AS matures_on
+FROM fact;
+COMMENT ON VIEW loyalty.points_entry IS
+    'Each points event as one entry on a side of the account: what was collected, used or expired, from which midnight on, and when it is due.';
+
+CREATE FUNCTION loyalty.settlement(
+    ids bigint[], less_profile bigint[] DEFAULT '{}', less_key uuid[] DEFAULT '{}', less_points bigint[] DEFAULT '{}')
+RETURNS TABLE (profile_id bigint, midnight date, demanded bigint, recorded bigint, entry_count bigint, unspent bigint, closing bigint)
+LANGUAGE sql STABLE ROWS 1000 AS $$
+    WITH entry AS (
+        SELECT e.profile_id, e.at, e.counts_on, e.matures_on,
+               CASE e.side WHEN 'collected' THEN e.amount WHEN 'used' THEN -e.amount ELSE 0 END AS flow,
+               CASE e.side WHEN 'used' THEN e.amount ELSE 0 END AS used,
+               CASE e.side WHEN 'collected' THEN e.amount ELSE 0 END AS matured,
+               CASE e.side WHEN 'expired' THEN e.amount ELSE 0 END AS expired,
+               (e.side = 'expired')::int AS is_expiry
+        FROM unnest(ids) AS wanted(profile_id) JOIN loyalty.points_entry AS e USING (profile_id)
+        UNION ALL
+        SELECT e.profile_id, e.at, e.counts_on, e.matures_on, -less.points, 0, -less.points, 0, 0
+        FROM unnest(less_profile, less_key, less_points) AS less(profile_id, key, points)
+        JOIN loyalty.points_entry AS e USING (profile_id, key)
+    ), step AS (
+        SELECT e.profile_id, e.counts_on AS midnight, e.at, sum(flow) AS flow, sum(used) AS used, 0 AS matured,
+               sum(expired) AS expired, sum(is_expiry) AS entry_count
+        FROM entry AS e GROUP BY e.profile_id, e.counts_on, e.at
+        UNION ALL
+        SELECT e.profile_id, e.matures_on, 'infinity', 0, 0, sum(matured), 0, 0
+        FROM entry AS e WHERE e.matures_on IS NOT NULL GROUP BY e.profile_id, e.matures_on
+    ), forward AS (
+        SELECT s.*, sum(s.flow) OVER past AS held, sum(s.used) OVER past AS used_before, sum(s.matured) OVER past AS matured_by,
+               lead(s.midnight) OVER past IS DISTINCT FROM s.midnight AS closes
+        FROM step AS s WINDOW past AS (PARTITION BY s.profile_id ORDER BY s.midnight, s.at)
+    ), backward AS (
+        SELECT f.*, min(f.held) OVER (PARTITION BY f.profile_id ORDER BY f.midnight DESC, f.at DESC) AS room
+        FROM forward AS f
+    ), night AS (
+        SELECT b.profile_id, b.midnight,
+               sum(b.expired) AS recorded, sum(b.entry_count) AS entry_count,
+               max(b.matured_by - b.used_before) FILTER (WHERE b.closes) AS unspent,
+               max(b.room) FILTER (WHERE b.closes) AS room,
+               max(b.held) FILTER (WHERE b.closes) AS closing
+        FROM backward AS b GROUP BY b.profile_id, b.midnight
+    )
+    SELECT n.profile_id, n.midnight,
+           (max(greatest(0, least(n.unspent, n.room))) OVER (PARTITION BY n.profile_id ORDER BY n.midnight))::bigint,
+           n.recorded::bigint, n.entry_count::bigint, n.unspent::bigint, n.closing::bigint
+    FROM night AS n
+$$;
+COMMENT ON FUNCTION loyalty.settlement IS
+    'For each profile and each midnight at which anything changes: what must have expired by then in all (demanded), what was '
+    'recorded for that midnight alone, in how many entries, what was matured and not used (unspent), and collected less used. '
+    'The last three arguments take points out of events, as if they had never been earned.';
