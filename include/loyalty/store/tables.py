@@ -1,0 +1,123 @@
+"""The tables of the ledger as SQLAlchemy knows them; the migrations make them, a test keeps both equal."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    FetchedValue,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
+
+metadata = MetaData(schema="loyalty")
+Instant = DateTime(timezone=True)
+SERVER_SETS = FetchedValue()
+
+program = Table(
+    "program",
+    metadata,
+    Column("only_row", Boolean, primary_key=True, server_default=SERVER_SETS),
+    Column("timezone", Text, nullable=False),
+    Column("allow_debt", Boolean, nullable=False),
+    Column("settled_through", Date, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("settings", JSONB, nullable=False),
+    Column("applied_at", Instant, nullable=False, server_default=SERVER_SETS),
+)
+
+action = Table(
+    "action",
+    metadata,
+    Column("action", Text, primary_key=True),
+    Column("effect", Text, nullable=False),
+    Column("parameter", Text),
+    Column("validity_days", Integer),
+    Column("feeds_rules", Boolean, nullable=False, server_default=SERVER_SETS),
+)
+
+profile = Table(
+    "profile",
+    metadata,
+    Column("profile_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("customer_id", Text, nullable=False, unique=True),
+    Column("attributes", JSONB, nullable=False, server_default=SERVER_SETS),
+    Column("tags", ARRAY(Text), nullable=False, server_default=SERVER_SETS),
+    Column("created_at", Instant, nullable=False, server_default=SERVER_SETS),
+)
+
+account = Table(
+    "account",
+    metadata,
+    Column("profile_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("balance", BigInteger, nullable=False, server_default=SERVER_SETS),
+    Column("latest_at", Instant),
+    Column("settle_on", Date),
+    Column("award_from", Instant),
+)
+Index("account_settle_on", account.c.settle_on, account.c.profile_id, postgresql_where=account.c.settle_on.is_not(None))
+Index("account_award_from", account.c.profile_id, postgresql_where=account.c.award_from.is_not(None))
+
+event = Table(
+    "event",
+    metadata,
+    Column("profile_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("key", UUID(as_uuid=True), primary_key=True),
+    Column("action", Text, nullable=False),
+    Column("occurred_at", Instant, nullable=False),
+    Column("points", BigInteger),
+    Column("params", JSONB, nullable=False, server_default=SERVER_SETS),
+    Column("refers_to", UUID(as_uuid=True)),
+    Column("run_id", BigInteger),
+    Column("source", Text, nullable=False, server_default=SERVER_SETS),
+    Column("event_id", Text),
+    Column("recorded_at", Instant, nullable=False, server_default=SERVER_SETS),
+    postgresql_partition_by="HASH (profile_id)",
+)
+Index("event_occurred_at", event.c.profile_id, event.c.occurred_at)
+
+journey_run = Table(
+    "journey_run",
+    metadata,
+    Column("run_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("journey", Text, nullable=False),
+    Column("run_key", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default=SERVER_SETS),
+    Column("as_of", Instant, nullable=False),
+    Column("business_date", Date, nullable=False),
+    Column("definitions", JSONB, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("member_count", BigInteger, nullable=False, server_default=SERVER_SETS),
+    Column("points", BigInteger, nullable=False, server_default=SERVER_SETS),
+    Column("shortfall", BigInteger, nullable=False, server_default=SERVER_SETS),
+    Column("started_at", Instant, nullable=False, server_default=SERVER_SETS),
+    Column("finished_at", Instant),
+    UniqueConstraint("journey", "run_key"),
+)
+
+journey_member = Table(
+    "journey_member",
+    metadata,
+    Column("run_id", BigInteger, ForeignKey("loyalty.journey_run.run_id"), primary_key=True),
+    Column("profile_id", BigInteger, primary_key=True),
+    Column("state", Text, nullable=False, server_default=SERVER_SETS),
+    Column("reason", Text),
+    Column("points", BigInteger, nullable=False, server_default=SERVER_SETS),
+    Column("shortfall", BigInteger, nullable=False, server_default=SERVER_SETS),
+    Column("selected_at", Instant, nullable=False, server_default=SERVER_SETS),
+    Column("finished_at", Instant),
+)
+Index(
+    "journey_member_selected",
+    journey_member.c.run_id,
+    journey_member.c.profile_id,
+    postgresql_where=journey_member.c.state == "selected",
+)
