@@ -4,12 +4,14 @@ from pathlib import Path
 
 from alembic import op
 
+from loyalty.store.migrations import run_sql_beside
+
 revision = "0001"
 down_revision = None
 
 
 def upgrade() -> None:
-    op.get_bind().exec_driver_sql(Path(__file__).with_suffix(".sql").read_text(encoding="utf-8"))
+    run_sql_beside(Path(__file__))
 
 
 def downgrade() -> None:

@@ -1,0 +1,58 @@
+"""Connecting to the ledger's database."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, OperationalError
+
+from loyalty.errors import LoyaltyError
+
+OLDEST_SERVER = 15
+
+
+def open_engine(url: str | URL) -> Engine:
+    """An engine whose sessions think in UTC and plan each statement for its values (no generic plans)."""
+    try:
+        target = make_url(url)
+    except ArgumentError:
+        raise LoyaltyError(
+            f"LOYALTY_DATABASE_URL={url!r} is no database URL; it looks like postgresql://user:password@host:5432/loyalty"
+        ) from None
+    if target.get_backend_name() != "postgresql":
+        raise LoyaltyError(f"the ledger lives in PostgreSQL, and {target.drivername!r} is something else")
+    engine = create_engine(
+        target.set(drivername="postgresql+psycopg"),
+        connect_args={"options": "-c timezone=UTC -c search_path=public", "prepare_threshold": None, "connect_timeout": 10},
+    )
+    return prepared(engine)
+
+
+def prepared(engine: Engine) -> Engine:
+    """The same engine, made to tell of a server that is too old for the ledger."""
+
+    @event.listens_for(engine, "first_connect")
+    def _refuse_an_old_server(driver_connection: object, _record: object) -> None:
+        version = driver_connection.info.server_version  # type: ignore[attr-defined]
+        if version < OLDEST_SERVER * 10_000:
+            raise LoyaltyError(f"PostgreSQL {version // 10_000} is too old: {OLDEST_SERVER} or newer is needed")
+
+    return engine
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Connection]:
+    """A connection whose work is committed at the end, or never happened; an unreachable server is said plainly."""
+    try:
+        connection = engine.connect()
+    except OperationalError as error:
+        where = engine.url.render_as_string(hide_password=True)
+        raise LoyaltyError(f"no database answers at {where}: {str(error.orig).strip()}") from error
+    with connection, connection.begin():
+        yield connection
+
+
+def server_version(connection: Connection) -> str:
+    """What the server calls itself, as in '18.1'."""
+    return str(connection.scalar(text("SHOW server_version"))).split()[0]
