@@ -3,17 +3,13 @@
 from datetime import datetime
 from typing import Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
+from pydantic import AwareDatetime, Field, StrictBool, StrictInt, StrictStr, model_validator
+
+from loyalty.model.frozen import Frozen
 
 Comparison = Literal["equal", "not_equal", "more_than", "less_than", "in", "contains", "exists"]
 Scalar = StrictBool | StrictInt | float | AwareDatetime | StrictStr
 Kind = Literal["number", "text", "time", "boolean"]
-
-
-class Frozen(BaseModel):
-    """A value: immutable, and strict about keys it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Filter(Frozen):
@@ -22,8 +18,6 @@ class Filter(Frozen):
     parameter: str = Field(min_length=1)
     is_: Comparison = Field(alias="is")
     value: Scalar | tuple[Scalar, ...] | None = None
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     @model_validator(mode="after")
     def _value_fits_the_comparison(self) -> Self:
