@@ -121,3 +121,6 @@ Index(
     journey_member.c.profile_id,
     postgresql_where=journey_member.c.state == "selected",
 )
+
+# What one transaction works on: temporary, so that no migration makes it (store/sql/clear_batch.sql does).
+batch = Table("batch", MetaData(), Column("profile_id", BigInteger, primary_key=True, autoincrement=False))

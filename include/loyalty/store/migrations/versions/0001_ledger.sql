@@ -413,7 +413,7 @@ COMMENT ON VIEW loyalty.points_entry IS
 
 CREATE FUNCTION loyalty.settlement(
     ids bigint[], less_profile bigint[] DEFAULT '{}', less_key uuid[] DEFAULT '{}', less_points bigint[] DEFAULT '{}')
-RETURNS TABLE (profile_id bigint, midnight date, demanded bigint, recorded bigint, entry_count bigint, unspent bigint, closing bigint)
+RETURNS TABLE (profile_id bigint, midnight date, demanded bigint, recorded bigint, entry_count bigint, unspent bigint, closing bigint, is_last boolean)
 LANGUAGE sql STABLE ROWS 1000 AS $$
     WITH entry AS (
         SELECT e.profile_id, e.at, e.counts_on, e.matures_on,
@@ -451,10 +451,30 @@ LANGUAGE sql STABLE ROWS 1000 AS $$
     )
     SELECT n.profile_id, n.midnight,
            (max(greatest(0, least(n.unspent, n.room))) OVER (PARTITION BY n.profile_id ORDER BY n.midnight))::bigint,
-           n.recorded::bigint, n.entry_count::bigint, n.unspent::bigint, n.closing::bigint
+           n.recorded::bigint, n.entry_count::bigint, n.unspent::bigint, n.closing::bigint,
+           lead(n.midnight) OVER (PARTITION BY n.profile_id ORDER BY n.midnight) IS NULL
     FROM night AS n
 $$;
 COMMENT ON FUNCTION loyalty.settlement IS
     'For each profile and each midnight at which anything changes: what must have expired by then in all (demanded), what was '
-    'recorded for that midnight alone, in how many entries, what was matured and not used (unspent), and collected less used. '
+    'recorded for that midnight alone, in how many entries, what was matured and not used (unspent), collected less used '
+    '(closing), and whether it is the profile''s last. '
     'The last three arguments take points out of events, as if they had never been earned.';
+
+CREATE FUNCTION loyalty.settlement_key(profile_id bigint, midnight date, n bigint) RETURNS uuid
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN md5('settlement:' || profile_id || ':' || (midnight - date '0001-01-01') || ':' || n)::uuid;
+COMMENT ON FUNCTION loyalty.settlement_key IS
+    'The key of the n-th entry that settles a midnight; the first is always the expiry, and a restore names it.';
+
+CREATE FUNCTION loyalty.points_kept(award jsonb, kept numeric) RETURNS bigint
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN CASE
+    WHEN kept = 0 THEN 0
+    WHEN award ? 'points_per_unit' THEN least(
+        loyalty.points_of(award -> 'points'),
+        floor(loyalty.number_of(award -> 'points_per_unit') * loyalty.number_of(award -> 'amount') * kept))::bigint
+    ELSE loyalty.points_of(award -> 'points')
+END;
+COMMENT ON FUNCTION loyalty.points_kept IS
+    'The points that an award, with these parameters, would have been for the part of its charge that is kept (0 to 1).';

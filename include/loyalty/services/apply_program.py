@@ -1,0 +1,61 @@
+"""Make the database keep the program's rules."""
+
+import json
+
+from sqlalchemy import Connection
+
+from loyalty.errors import LoyaltyError
+from loyalty.model.program import Program
+from loyalty.store.queries import query
+
+
+def apply_program(connection: Connection, program: Program, *, resettle: bool = False) -> None:
+    """The database works by this program; applying it again changes nothing.
+
+    A change that makes midnights already settled come out otherwise (the zone, or how long points live) is refused
+    with an error that lists it, unless ``resettle`` says that the next expiry run shall correct them.
+    """
+    if connection.scalar(query("program_fingerprint")) == program.fingerprint():
+        return
+    connection.execute(query("lock_program"))
+    resettles = _check_changes(connection, program, consent=resettle)
+    rules = json.dumps(program.model_dump(mode="json")["earning_rules"])
+    connection.execute(query("apply_actions"), {"actions": json.dumps(_actions(program)), "rules": rules})
+    connection.execute(
+        query("apply_program"),
+        {
+            "timezone": program.timezone,
+            "allow_debt": program.allow_debt,
+            "fingerprint": program.fingerprint(),
+            "settings": program.model_dump_json(),
+        },
+    )
+    if resettles:
+        connection.execute(query("settle_all_anew"))
+
+
+def _actions(program: Program) -> list[dict[str, object]]:
+    earning: list[dict[str, object]] = [
+        {"action": name, "effect": "earn", "parameter": "points", "validity_days": action.validity_days}
+        for name, action in program.earning_actions.items()
+    ]
+    read = {rule.action for rule in program.earning_rules}
+    if read:
+        read.add("transaction.refund")
+    return earning + [{"action": name, "effect": "none", "feeds_rules": True} for name in sorted(read)]
+
+
+def _check_changes(connection: Connection, program: Program, *, consent: bool) -> bool:
+    changes = connection.execute(
+        query("program_changes"), {"timezone": program.timezone, "actions": json.dumps(_actions(program))}
+    ).all()
+    impossible = [row.change for row in changes if row.impossible]
+    if impossible:
+        raise LoyaltyError("the program contradicts the events of this database: " + "; ".join(impossible))
+    if changes and not consent:
+        raise LoyaltyError(
+            "the program differs from the one that this database was settled by: "
+            + "; ".join(row.change for row in changes)
+            + ". `loyalty program apply --resettle` takes the new one, and the next expiry run corrects every midnight"
+        )
+    return bool(changes)

@@ -1,0 +1,28 @@
+"""Settle the members of a run: write what their midnights demand and the ledger lacks."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from loyalty.store.queries import query
+
+
+@dataclass(frozen=True)
+class Batch:
+    """How many members one transaction settled, and the points it took from them, net of those given back."""
+
+    member_count: int
+    points: int
+
+
+def expire_points(connection: Connection, run_id: int, *, size: int) -> Batch:
+    """The next ``size`` waiting members of the run are settled (see docs/settlement.md); none when none waits.
+
+    Lock order: accounts ascending, in a statement of its own before the one that reads their events.
+    """
+    connection.execute(query("one_settler"))
+    connection.execute(query("clear_batch"))
+    if connection.execute(query("lock_batch"), {"run_id": run_id, "size": size}).rowcount == 0:
+        return Batch(0, 0)
+    row = connection.execute(query("expire_points"), {"run_id": run_id}).one()
+    return Batch(row.member_count, row.points)

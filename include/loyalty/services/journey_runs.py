@@ -1,0 +1,53 @@
+"""The record of a run: opened once for each key, finished with its totals."""
+
+import json
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import Connection
+
+from loyalty.errors import LoyaltyError
+from loyalty.model.catalog import Catalog
+from loyalty.store.queries import query
+
+
+@dataclass(frozen=True)
+class RunTotals:
+    """What a finished run did: members, points taken net of those given back, points due that were not there."""
+
+    run_id: int
+    business_date: date
+    member_count: int
+    points: int
+    shortfall: int
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """A run that is going on; ``as_of`` is the midnight that begins its business date."""
+
+    run_id: int
+    as_of: datetime
+
+
+def open_run(connection: Connection, *, journey: str, run_key: str, business_date: date, catalog: Catalog) -> OpenRun:
+    """The run of this key is going on, frozen with its definitions; a date that has not begun is refused."""
+    row = connection.execute(
+        query("open_run"),
+        {
+            "journey": journey,
+            "run_key": run_key,
+            "business_date": business_date,
+            "definitions": json.dumps(catalog.to_json()),
+            "fingerprint": catalog.fingerprint(),
+        },
+    ).one()
+    if row.is_future:
+        raise LoyaltyError(f"as-of {business_date} has not begun yet: a run speaks about a midnight that has passed")
+    return OpenRun(row.run_id, row.as_of)
+
+
+def finish_run(connection: Connection, run_id: int) -> RunTotals:
+    """The run is completed and holds the totals of its members."""
+    row = connection.execute(query("finish_run"), {"run_id": run_id}).one()
+    return RunTotals(row.run_id, row.business_date, row.member_count, int(row.points), int(row.shortfall))

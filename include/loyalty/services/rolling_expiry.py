@@ -1,0 +1,73 @@
+"""The rolling expiry journey, step by step, as the command line and the DAG walk it."""
+
+from collections.abc import Callable
+from datetime import date
+
+from sqlalchemy import Connection
+
+from loyalty.compile import compile_segment
+from loyalty.model.catalog import Catalog
+from loyalty.model.program import Program
+from loyalty.services.expire_points import Batch, expire_points
+from loyalty.services.journey_runs import RunTotals, finish_run, open_run
+from loyalty.services.select_members import select_members
+from loyalty.store.queries import query
+
+JOURNEY = "rolling_expiry"
+DEFAULT_SEGMENT = "points_to_expire"
+Progress = Callable[[Batch], None]
+
+
+def snapshot(
+    connection: Connection,
+    program: Program,
+    catalog: Catalog,
+    *,
+    run_key: str,
+    business_date: date,
+    segment: str = DEFAULT_SEGMENT,
+) -> int:
+    """The run of this key has the segment's profiles as members; returns the run's id."""
+    with connection.begin():
+        run = open_run(connection, journey=JOURNEY, run_key=run_key, business_date=business_date, catalog=catalog)
+        select_members(connection, run, compile_segment(catalog, program, catalog.segment(segment)))
+    return run.run_id
+
+
+def expire(connection: Connection, run_id: int, *, size: int, on_batch: Progress | None = None) -> int:
+    """No member of the run waits; one commit a batch, so that a restart goes on where this stopped. Returns points."""
+    points = 0
+    while True:
+        with connection.begin():
+            batch = expire_points(connection, run_id, size=size)
+        if batch.member_count == 0:
+            return points
+        points += batch.points
+        if on_batch:
+            on_batch(batch)
+
+
+def finish(connection: Connection, run_id: int) -> RunTotals:
+    """The run is completed, and the program is settled through its business date."""
+    with connection.begin():
+        totals = finish_run(connection, run_id)
+        connection.execute(query("settled_through"), {"day": totals.business_date})
+    return totals
+
+
+def run_rolling_expiry(
+    connection: Connection,
+    program: Program,
+    catalog: Catalog,
+    *,
+    run_key: str,
+    business_date: date,
+    segment: str = DEFAULT_SEGMENT,
+    on_batch: Progress | None = None,
+) -> RunTotals:
+    """The whole journey as of the midnight of ``business_date``, in this process."""
+    run_id = snapshot(
+        connection, program, catalog, run_key=run_key, business_date=business_date, segment=segment
+    )
+    expire(connection, run_id, size=program.batch_size, on_batch=on_batch)
+    return finish(connection, run_id)

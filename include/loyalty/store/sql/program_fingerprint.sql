@@ -1,0 +1,2 @@
+-- The hash of the settings that were applied last.
+SELECT fingerprint FROM loyalty.program

@@ -1,0 +1,91 @@
+"""A real PostgreSQL for all tests of a session, and a fresh copy of the migrated database for each that asks.
+
+The embedded server serves by default; LOYALTY_TEST_DATABASE_URL names another one, by a role that may create databases.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.pool import NullPool
+
+from loyalty.local.postgres import EmbeddedPostgres
+from loyalty.store.database import open_engine, transaction
+from loyalty.store.schema import newest_version, upgrade
+
+HOME = "LOYALTY_TEST_HOME"
+SERVER = "LOYALTY_TEST_DATABASE_URL"
+TEMPLATE = f"loyalty_template_{newest_version()}"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for name in ("LOYALTY_DATABASE_URL", "LOYALTY_PROGRAM", "LOYALTY_HOME"):
+        os.environ.pop(name, None)
+    if not hasattr(config, "workerinput"):
+        os.environ[HOME] = tempfile.mkdtemp(prefix="loyalty-test-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        home = Path(os.environ[HOME])
+        EmbeddedPostgres(home).remove()
+        shutil.rmtree(home)
+
+
+@pytest.fixture(scope="session")
+def server() -> URL:
+    """A role and a server on which databases may be created."""
+    given = os.environ.get(SERVER)
+    if given:
+        return make_url(given).set(drivername="postgresql+psycopg")
+    embedded = EmbeddedPostgres(Path(os.environ[HOME]))
+    embedded.start()
+    return make_url(embedded.url("postgres"))
+
+
+@pytest.fixture(scope="session")
+def template(server: URL) -> str:
+    """The name of a migrated, empty database, made by the first worker that needs it."""
+    with admin(server).connect() as connection:
+        connection.execute(text("SELECT pg_advisory_lock(42)"))
+        if not connection.scalar(text("SELECT 1 FROM pg_database WHERE datname = :name"), {"name": TEMPLATE}):
+            building = f"{TEMPLATE}_building"
+            connection.execute(text(f"DROP DATABASE IF EXISTS {building}"))
+            connection.execute(text(f"CREATE DATABASE {building}"))
+            engine = open_engine(server.set(database=building))
+            with transaction(engine) as fresh:
+                upgrade(fresh)
+            engine.dispose()
+            connection.execute(text(f"ALTER DATABASE {building} RENAME TO {TEMPLATE}"))
+        connection.execute(text("SELECT pg_advisory_unlock(42)"))
+    return TEMPLATE
+
+
+@pytest.fixture
+def database_url(server: URL, template: str) -> Iterator[URL]:
+    """The URL of a migrated database of the test's own."""
+    name = f"loyalty_{uuid4().hex[:12]}"
+    with admin(server).connect() as connection:
+        connection.execute(text("SELECT pg_advisory_lock_shared(42)"))
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"))
+        connection.execute(text("SELECT pg_advisory_unlock_shared(42)"))
+        yield server.set(database=name)
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+def database(database_url: URL) -> Iterator[Engine]:
+    """An engine on a migrated database of the test's own."""
+    engine = open_engine(database_url)
+    yield engine
+    engine.dispose()
+
+
+def admin(server: URL) -> Engine:
+    return create_engine(server, isolation_level="AUTOCOMMIT", poolclass=NullPool)
