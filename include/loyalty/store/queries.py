@@ -1,14 +1,19 @@
-"""The fixed SQL of the ledger, by the name of its file in store/sql."""
+"""The fixed SQL of the house: one statement a file in store/sql, named like what it does, with :binds."""
 
 from functools import cache
 from pathlib import Path
 
 from sqlalchemy import TextClause, text
 
-SQL = Path(__file__).parent / "sql"
+from loyalty.errors import LoyaltyError, nearest
+
+FOLDER = Path(__file__).with_name("sql")
 
 
 @cache
 def query(name: str) -> TextClause:
-    """The statement of store/sql/NAME.sql, with its :binds still open."""
-    return text((SQL / f"{name}.sql").read_text(encoding="utf-8"))
+    """The statement in store/sql/``name``.sql, read once per process."""
+    path = FOLDER / f"{name}.sql"
+    if not path.is_file():
+        raise LoyaltyError(f"there is no statement {name!r}: {nearest(name, (file.stem for file in FOLDER.glob('*.sql')))}")
+    return text(path.read_text(encoding="utf-8"))

@@ -393,7 +393,8 @@ WITH fact AS (
                WHEN action.effect = 'earn' THEN loyalty.due_on(e.occurred_at, action.validity_days, program.timezone)
                WHEN kind.effect = 'earn' THEN loyalty.due_on(target.occurred_at, kind.validity_days, program.timezone)
                WHEN action.effect = 'adjust' THEN coalesce(e.params ->> 'expires_on', target.params ->> 'expires_on')::date
-           END AS due_on
+           END AS due_on,
+           CASE WHEN action.effect = 'reverse' OR kind.effect IN ('earn', 'adjust') THEN target.key ELSE e.key END AS lot_key
     FROM loyalty.event AS e
     JOIN loyalty.action ON action.action = e.action AND action.effect <> 'none'
     CROSS JOIN loyalty.program
@@ -405,11 +406,29 @@ SELECT profile_id, key, action, effect, occurred_at, recorded_at, points, side, 
        CASE WHEN side = 'collected' THEN points ELSE -points END AS amount,
        CASE WHEN side = 'expired' THEN timezone(zone, at)::date ELSE loyalty.day_after(at, zone) END AS counts_on,
        CASE WHEN side = 'collected' THEN due_on END AS due_on,
-       CASE WHEN side = 'collected' AND effect = 'reverse' THEN greatest(due_on, loyalty.day_after(at, zone))
-            WHEN side = 'collected' THEN due_on END AS matures_on
+       CASE WHEN side = 'collected' AND effect = 'reverse' AND due_on IS NOT NULL THEN greatest(due_on, loyalty.day_after(at, zone))
+            WHEN side = 'collected' THEN due_on END AS matures_on,
+       CASE WHEN side = 'collected' THEN lot_key END AS lot_key
 FROM fact;
 COMMENT ON VIEW loyalty.points_entry IS
     'Each points event as one entry on a side of the account: what was collected, used or expired, from which midnight on, and when it is due.';
+
+CREATE VIEW loyalty.lot AS
+WITH lost AS (
+    SELECT profile_id, sum(amount) AS points FROM loyalty.points_entry WHERE side <> 'collected' GROUP BY profile_id
+), earned AS (
+    SELECT profile_id, lot_key, min(at) AS earned_at, min(due_on) AS due_on, sum(amount) AS points
+    FROM loyalty.points_entry WHERE side = 'collected' GROUP BY profile_id, lot_key
+), stacked AS (
+    SELECT earned.*, sum(earned.points) OVER (
+        PARTITION BY profile_id ORDER BY due_on NULLS LAST, earned_at, lot_key ROWS UNBOUNDED PRECEDING) AS points_so_far
+    FROM earned
+)
+SELECT stacked.profile_id, lot_key AS key, earned_at, due_on, stacked.points::bigint AS points,
+       greatest(0, least(stacked.points, points_so_far - coalesce(lost.points, 0)))::bigint AS remaining
+FROM stacked LEFT JOIN lost ON lost.profile_id = stacked.profile_id;
+COMMENT ON VIEW loyalty.lot IS
+    'What is left of each earning: all losses of a profile are charged to its soonest-expiring points; nothing of it is stored.';
 
 CREATE FUNCTION loyalty.settlement(
     ids bigint[], less_profile bigint[] DEFAULT '{}', less_key uuid[] DEFAULT '{}', less_points bigint[] DEFAULT '{}')

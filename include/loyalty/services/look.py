@@ -1,0 +1,54 @@
+"""What people ask of the ledger: balances, a customer, what will expire, how the months went. It only reads."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from loyalty.errors import LoyaltyError
+from loyalty.store.queries import query
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ProfileView:
+    """One customer: the account, the lots (soonest to expire first) and the events (oldest first)."""
+
+    account: Row
+    lots: Sequence[Row]
+    events: Sequence[Row]
+
+
+def balances(connection: Connection, as_of: datetime | None) -> Sequence[Row]:
+    """Each customer's collected, redeemed, expired and cancelled points and the balance, as of an instant."""
+    return _rows(connection, "balances", as_of=as_of)
+
+
+def rollforward(connection: Connection) -> Sequence[Row]:
+    """Each month's opening, earned, redeemed, expired, other and closing points of the whole program."""
+    return _rows(connection, "rollforward")
+
+
+def upcoming(connection: Connection, *, after: date | None, days: int) -> Sequence[Row]:
+    """How many points of how many customers expire on which day, within ``days`` of the day last settled."""
+    return _rows(connection, "upcoming", after=after, days=days)
+
+
+def look_at_profile(connection: Connection, customer_id: str) -> ProfileView:
+    """Everything about one customer; an unknown one is said."""
+    found = _rows(connection, "find_profile", customer_id=customer_id)
+    if not found:
+        raise LoyaltyError(f"no customer {customer_id!r} is known")
+    profile_id = found[0]["profile_id"]
+    return ProfileView(
+        account=found[0],
+        lots=_rows(connection, "profile_lots", profile_id=profile_id),
+        events=_rows(connection, "profile_events", profile_id=profile_id),
+    )
+
+
+def _rows(connection: Connection, name: str, **binds: object) -> Sequence[Row]:
+    return [dict(row) for row in connection.execute(query(name), binds).mappings()]

@@ -1,0 +1,74 @@
+"""Check every invariant of the ledger against the events themselves."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from sqlalchemy import Connection
+
+from loyalty.store.queries import query
+
+SHOWN = 20
+SLICE = 50_000
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One invariant after its check: how many rows break it (none, if it holds), and the first of them."""
+
+    invariant: str
+    count: int
+    rows: tuple[dict[str, Any], ...]
+
+    @property
+    def holds(self) -> bool:
+        return self.count == 0
+
+
+def reconcile(connection: Connection) -> list[Finding]:
+    """What each invariant that exists so far says of this ledger; it only reads, and reads one state of it."""
+    return [_finding(name, rows(connection, name)) for name, rows in INVARIANTS.items()]
+
+
+def broken(findings: list[Finding]) -> list[Finding]:
+    """Those that do not hold."""
+    return [finding for finding in findings if not finding.holds]
+
+
+def awaiting_settlement(connection: Connection) -> int:
+    """How many accounts the next expiry run will look at although the program is settled past their midnight."""
+    return int(connection.scalar(query("awaiting_settlement")) or 0)
+
+
+Rows = Iterator[dict[str, Any]]
+
+
+def _whole(connection: Connection, name: str) -> Rows:
+    for row in connection.execute(query(f"invariants/{name}")).mappings():
+        yield dict(row)
+
+
+def _by_slices(connection: Connection, name: str) -> Rows:
+    bounds = [0, *connection.scalars(query("profile_bounds"), {"size": SLICE})]
+    for after, up_to in pairwise(bounds):
+        for row in connection.execute(query(f"invariants/{name}"), {"after": after, "up_to": up_to}).mappings():
+            yield dict(row)
+
+
+def _finding(name: str, rows: Rows) -> Finding:
+    shown, count = [], 0
+    for row in rows:
+        count += 1
+        if count <= SHOWN:
+            shown.append(row)
+    return Finding(name, count, tuple(shown))
+
+
+INVARIANTS: dict[str, Callable[[Connection, str], Rows]] = {
+    "1_balance_is_the_sum": _whole,
+    "2_never_below_zero": _whole,
+    "6_members_add_up": _whole,
+    "7_events_stay": _whole,
+    "8_expiry_follows_the_rule": _by_slices,
+}

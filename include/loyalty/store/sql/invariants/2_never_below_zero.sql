@@ -1,0 +1,13 @@
+-- No balance is below zero at any moment of recording, unless the program allows debt.
+WITH moment AS (
+    SELECT profile_id, recorded_at, sum(points) AS points FROM loyalty.event WHERE points IS NOT NULL
+    GROUP BY profile_id, recorded_at
+), level AS (
+    SELECT profile_id, recorded_at,
+           sum(points) OVER (PARTITION BY profile_id ORDER BY recorded_at)::bigint AS balance
+    FROM moment
+)
+SELECT profile.customer_id, level.recorded_at, level.balance
+FROM level JOIN loyalty.profile USING (profile_id) CROSS JOIN loyalty.program
+WHERE level.balance < 0 AND NOT program.allow_debt
+ORDER BY level.profile_id, level.recorded_at
