@@ -15,6 +15,7 @@ from loyalty.errors import LoyaltyError
 from loyalty.local.kept import write_private
 from loyalty.local.processes import send, started_at, tail, wait_until, works_in
 
+ORPHAN_SECONDS = 10.0
 # Held so that a child that ended is reaped by poll(), and no zombie is taken for a living process.
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
@@ -69,8 +70,12 @@ class Component:
         send([pid] if pid else self.members(), signal.SIGTERM)
 
     def end(self, patience: float) -> None:
-        """Nothing of the session lives; what did after ``patience`` seconds was killed."""
-        if not wait_until(lambda: not self.members(), patience, interval=0.1):
+        """Nothing of the session lives; what did after ``patience`` seconds was killed.
+
+        What a crashed leader left behind listens to nobody, and has a few seconds only.
+        """
+        seconds = patience if self.pid() else min(patience, ORPHAN_SECONDS)
+        if not wait_until(lambda: not self.members(), seconds, interval=0.1):
             for _ in range(3):
                 send(self.members(), signal.SIGKILL)
             if not wait_until(lambda: not self.members(), 10):
