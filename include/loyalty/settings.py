@@ -18,14 +18,22 @@ class Settings:
 
 
 def load_settings() -> Settings:
-    """The settings of this process: LOYALTY_DATABASE_URL, LOYALTY_PROGRAM, LOYALTY_HOME, else the defaults."""
+    """The settings of this process: LOYALTY_DATABASE_URL, LOYALTY_PROGRAM, LOYALTY_HOME, else the defaults.
+
+    The program is the file named, else ``program.yaml`` of the home, else the one that is shipped.
+    """
     program = os.environ.get("LOYALTY_PROGRAM")
-    home = os.environ.get("LOYALTY_HOME")
+    home = Path(os.environ.get("LOYALTY_HOME") or _default_home()).expanduser().absolute()
     return Settings(
         database_url=os.environ.get("LOYALTY_DATABASE_URL") or None,
-        program=Path(program) if program else PACKAGE / "definitions" / "program.yaml",
-        home=Path(home) if home else _default_home(),
+        program=Path(program).expanduser().absolute() if program else _program_of(home),
+        home=home,
     )
+
+
+def _program_of(home: Path) -> Path:
+    own = home / "program.yaml"
+    return own if own.exists() else PACKAGE / "definitions" / "program.yaml"
 
 
 def _default_home() -> Path:

@@ -41,15 +41,19 @@ def prepared(engine: Engine) -> Engine:
     return engine
 
 
-@contextmanager
-def transaction(engine: Engine) -> Iterator[Connection]:
-    """A connection whose work is committed at the end, or never happened; an unreachable server is said plainly."""
+def connect(engine: Engine) -> Connection:
+    """A connection with no transaction going on; a server that cannot be reached is said plainly."""
     try:
-        connection = engine.connect()
+        return engine.connect()
     except OperationalError as error:
         where = engine.url.render_as_string(hide_password=True)
         raise LoyaltyError(f"no database answers at {where}: {str(error.orig).strip()}") from error
-    with connection, connection.begin():
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Connection]:
+    """A connection whose work is committed at the end, or never happened."""
+    with connect(engine) as connection, connection.begin():
         yield connection
 
 

@@ -1,0 +1,51 @@
+"""Commands for the database itself: its schema, and the program that it keeps to."""
+
+from typing import Annotated
+
+import typer
+
+from loyalty.cli.session import open_database
+from loyalty.definitions.load_program import load_program
+from loyalty.services.apply_program import apply_program
+from loyalty.settings import load_settings
+from loyalty.store.database import transaction
+from loyalty.store.schema import current_version, require_current
+from loyalty.store.schema import upgrade as upgrade_schema
+
+db = typer.Typer(no_args_is_help=True, help="The schema of the ledger's database.")
+program = typer.Typer(no_args_is_help=True, help="The program that the database keeps to.")
+
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(db, name="db")
+    app.add_typer(program, name="program")
+
+
+@db.command()
+def upgrade() -> None:
+    """Bring the schema to the newest version; a second time changes nothing."""
+    with transaction(open_database(load_settings())) as connection:
+        upgrade_schema(connection)
+        typer.echo(f"schema {current_version(connection)}")
+
+
+@db.command()
+def version() -> None:
+    """Say which version the schema has, and fail where it is not this code's."""
+    with transaction(open_database(load_settings())) as connection:
+        typer.echo(f"schema {current_version(connection) or '(none)'}")
+        require_current(connection)
+
+
+@program.command("apply")
+def apply(
+    resettle: Annotated[
+        bool, typer.Option("--resettle", help="Take a new zone or validity, and let the next run correct the past.")
+    ] = False,
+) -> None:
+    """Make the database keep to program.yaml; every command does so too, unless midnights would change."""
+    settings = load_settings()
+    with transaction(open_database(settings)) as connection:
+        require_current(connection)
+        apply_program(connection, load_program(settings.program), resettle=resettle)
+    typer.echo(f"the database keeps to {settings.program}")

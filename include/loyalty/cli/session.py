@@ -1,0 +1,90 @@
+"""What every command starts from: the program, its definitions, and a connection to its ledger."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+import typer
+from sqlalchemy import Connection, Engine
+
+from loyalty.definitions.balance import load_catalog
+from loyalty.definitions.load_program import load_program
+from loyalty.errors import LoyaltyError
+from loyalty.local.postgres import EmbeddedPostgres
+from loyalty.model.catalog import Catalog
+from loyalty.model.program import Program
+from loyalty.services.apply_program import apply_program
+from loyalty.settings import Settings, load_settings
+from loyalty.store.database import connect, open_engine, transaction
+from loyalty.store.schema import current_version, require_current, upgrade
+
+DATABASE = "loyalty"
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The program of this installation and a connection to its ledger, with no transaction going on."""
+
+    connection: Connection
+    program: Program
+    catalog: Catalog
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone whose midnights count."""
+        return ZoneInfo(self.program.timezone)
+
+
+@contextmanager
+def open_ledger() -> Iterator[Ledger]:
+    """The ledger that the settings name, its schema current and its rules those of the program."""
+    settings = load_settings()
+    program = load_program(settings.program)
+    catalog = load_catalog(program)
+    engine = open_database(settings)
+    with transaction(engine) as connection:
+        require_current(connection)
+        apply_program(connection, program)
+    with connect(engine) as connection:
+        yield Ledger(connection, program, catalog)
+    engine.dispose()
+
+
+def open_database(settings: Settings) -> Engine:
+    """An engine on the database of LOYALTY_DATABASE_URL, else on the embedded one, which then runs and has a schema."""
+    if settings.database_url:
+        return open_engine(settings.database_url)
+    server = EmbeddedPostgres(settings.home)
+    if not server.running():
+        typer.echo("starting the embedded PostgreSQL (`make down` stops it)", err=True)
+        server.start()
+    server.ensure_database(DATABASE)
+    engine = open_engine(server.url(DATABASE))
+    with transaction(engine) as connection:
+        if current_version(connection) is None:
+            upgrade(connection)
+    return engine
+
+
+def as_instant(text: str, zone: ZoneInfo) -> datetime:
+    """The instant that an ISO date (its midnight) or time (of the zone, where it names none) means."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise LoyaltyError(f"{text!r} is no date or time; it looks like 2026-07-01 or 2026-07-01T12:00+02:00") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=zone)
+
+
+def as_day(text: str) -> date:
+    """The day that an ISO date names."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise LoyaltyError(f"{text!r} is no date; it looks like 2026-07-01") from None
+
+
+def today(zone: ZoneInfo) -> date:
+    """The local day that it is now."""
+    return datetime.now(zone).date()
