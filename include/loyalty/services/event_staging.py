@@ -1,0 +1,100 @@
+"""Rows of any format as rows of the staging table: names, times and parameters told apart, nothing decided."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from loyalty.services.event_columns import CANONICAL, ColumnPlan
+from loyalty.services.event_files import Block
+from loyalty.services.event_json import holds_nul, json_objects, plain_texts
+from loyalty.services.event_ndjson import read_object
+from loyalty.services.event_times import INSTANT, LOCAL, read_times, take_times
+
+TEXT = pa.string()
+# In the order in which import/copy_rows.sql names the columns.
+STAGED = pa.schema(
+    [
+        ("row_number", pa.int64()),
+        ("fault", TEXT),
+        ("customer_id", TEXT),
+        ("action", TEXT),
+        ("instant", INSTANT),
+        ("local_time", LOCAL),
+        ("event_id", TEXT),
+        ("source", TEXT),
+        ("params", TEXT),
+    ]
+)
+NAMES = tuple(name for name in CANONICAL if name != "occurred_at")
+
+
+def stage_columns(block: Block, plan: ColumnPlan) -> pa.Table:
+    """The block's rows from a file with columns."""
+    cells = dict(zip(block.cells.schema.names, block.cells.columns, strict=True))
+    count = len(block.numbers)
+    parameters = {name: cells[column] for name, column in plan.parameters(list(cells)).items()}
+    parameters |= {name: pa.repeat(text, count) for name, text in plan.fixed.items()}
+    params, params_fault = json_objects(parameters, count)
+    given = {name: cells.get(plan.named.get(name, "")) for name in CANONICAL}
+    texts = {name: _texts(given[name], name, plan, count) for name in NAMES}
+    instants, locals_, time_fault = _times(given["occurred_at"], plan, count)
+    faults = [params_fault, time_fault, *(holds_nul(column, name) for name, column in texts.items())]
+    fault = pc.coalesce(*(one for one in faults if one is not None))
+    return _table(block.numbers, fault, texts, instants, locals_, pc.if_else(fault.is_null(), params, None))
+
+
+def stage_lines(block: Block, plan: ColumnPlan, seen: set[str]) -> pa.Table:
+    """The block's rows from a file with one JSON object a line; ``seen`` has the names of their members, too."""
+    lines = block.cells.column("line").to_pylist()
+    read = [_read_line(line, plan, seen) for line in lines]
+    texts = {name: pa.array([row.get(name) for row in read], TEXT) for name in NAMES}
+    instants, locals_, time_fault = read_times(pa.array([row.get("occurred_at") for row in read], TEXT))
+    fault = pc.coalesce(pa.array([row.get("fault") for row in read], TEXT), time_fault)
+    params = pc.if_else(fault.is_null(), block.cells.column("line"), None)
+    return _table(block.numbers, fault, texts, instants, locals_, params)
+
+
+def stage_torn(block: Block) -> pa.Table:
+    """The rows of the block whose cells cannot be told apart."""
+    rows = [{"row_number": number, "fault": row.reason} for number, row in block.torn.items()]
+    return pa.Table.from_pylist(rows, schema=STAGED)
+
+
+def _table(
+    numbers: pa.Array, fault: Any, texts: Mapping[str, Any], instants: Any, locals_: Any, params: Any
+) -> pa.Table:
+    columns = [numbers, fault, texts["customer_id"], texts["action"], instants, locals_, texts["event_id"]]
+    return pa.table([*columns, texts["source"], params], schema=STAGED)
+
+
+def _texts(column: pa.Array | None, name: str, plan: ColumnPlan, count: int) -> pa.Array:
+    if column is None:
+        return pa.repeat(pa.scalar(plan.constants.get(name), TEXT), count)
+    return plain_texts(column, name).cast(TEXT)
+
+
+def _times(column: pa.Array | None, plan: ColumnPlan, count: int) -> tuple[pa.Array, pa.Array, pa.Array]:
+    if column is not None and (pa.types.is_timestamp(column.type) or pa.types.is_date(column.type)):
+        return take_times(column)
+    return read_times(_texts(column, "occurred_at", plan, count))
+
+
+def _read_line(line: str, plan: ColumnPlan, seen: set[str]) -> dict[str, str]:
+    try:
+        found = read_object(line)
+        if not found.keys() <= seen:
+            seen.update(found)
+        row = {name: _name(found.get(column), column) for name, column in plan.named.items()}
+    except ValueError as error:
+        return {"fault": str(error)}
+    return {**plan.constants, **{name: text for name, text in row.items() if text is not None}}
+
+
+def _name(value: Any, column: str) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise ValueError(f"{column} is {value!r}: a text or a whole number is needed")

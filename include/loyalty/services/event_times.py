@@ -1,0 +1,53 @@
+"""Times of occurrence, read from text: those with an offset are instants, those without are local."""
+
+import re
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+INSTANT = pa.timestamp("us", tz="UTC")
+LOCAL = pa.timestamp("us")
+EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+LATEST = datetime(9999, 12, 30, tzinfo=UTC)
+# Only what cannot be taken for anything else: fromisoformat alone would read 20240101 and 2024-W01 as well.
+SHAPE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?(Z|[+-]\d{2}(:?\d{2})?)?)?", re.ASCII)
+Times = tuple[pa.Array, pa.Array, pa.Array]
+
+
+def read_times(texts: pa.Array) -> Times:
+    """For each text the instant, or the local time, or what is wrong with it; all null for a null."""
+    # Many rows share a time (a day's closing, a batch of the till): each text is read once per block.
+    encoded = texts.dictionary_encode()
+    read = [read_time(text) for text in encoded.dictionary.to_pylist()]
+    instants, locals_, faults = zip(*read, strict=True) if read else ((), (), ())
+    columns = (pa.array(instants, INSTANT), pa.array(locals_, LOCAL), pa.array(faults, pa.string()))
+    return columns[0].take(encoded.indices), columns[1].take(encoded.indices), columns[2].take(encoded.indices)
+
+
+def read_time(text: str) -> tuple[datetime | None, datetime | None, str | None]:
+    """The instant, the local time or the fault of one text: exactly one of the three."""
+    try:
+        moment = datetime.fromisoformat(text.strip()) if SHAPE.fullmatch(text.strip()) else None
+        instant = moment and moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):
+        moment = instant = None
+    if moment is None or instant is None:
+        return None, None, f"occurred_at {text!r} is no time; write it like 2024-05-31T13:45:00+02:00 or 2024-05-31"
+    if not EARLIEST <= instant <= LATEST:
+        return None, None, f"occurred_at {text!r} lies outside the years 1900 to 9999"
+    return (instant, None, None) if moment.tzinfo else (None, moment, None)
+
+
+def take_times(times: pa.Array) -> Times:
+    """The same for a column that holds times, or dates, and no text."""
+    is_instant = pa.types.is_timestamp(times.type) and times.type.tz is not None
+    moments = times.cast(INSTANT if is_instant else LOCAL, safe=False)
+    bounds = [
+        pa.scalar(bound if is_instant else bound.replace(tzinfo=None), moments.type) for bound in (EARLIEST, LATEST)
+    ]
+    fits = pc.and_(pc.greater_equal(moments, bounds[0]), pc.less_equal(moments, bounds[1]))
+    faults = pc.if_else(fits, pa.scalar(None, pa.string()), "occurred_at lies outside the years 1900 to 9999")
+    known = pc.if_else(fits, moments, pa.scalar(None, moments.type))
+    absent = pa.nulls(len(times), LOCAL if is_instant else INSTANT)
+    return (known, absent, faults) if is_instant else (absent, known, faults)

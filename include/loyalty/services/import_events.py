@@ -1,0 +1,150 @@
+"""Events of a file into the ledger: each row stored once, or rejected with a reason."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import csv as arrow_csv
+from sqlalchemy import Connection
+
+from loyalty.errors import LoyaltyError
+from loyalty.services.event_columns import ColumnPlan, check_columns, check_presence, plan_columns
+from loyalty.services.event_csv import csv_blocks, csv_columns
+from loyalty.services.event_files import Block, EventFile, open_event_file
+from loyalty.services.event_ndjson import ndjson_blocks
+from loyalty.services.event_parquet import parquet_blocks, parquet_columns
+from loyalty.services.event_rejects import write_rejects
+from loyalty.services.event_staging import stage_columns, stage_lines, stage_torn
+from loyalty.store.queries import query
+
+CLOCKS_DIFFER_BY = timedelta(minutes=5)
+# The triggers of the ledger, and its invariants, know a journey's events by these sources.
+JOURNEYS = ("rolling_expiry", "batch_cancellation", "undo_journey")
+BLOCKS = {"csv": csv_blocks, "ndjson": ndjson_blocks, "parquet": parquet_blocks}
+COPY_FORMAT = arrow_csv.WriteOptions(include_header=False, quoting_style="needed")
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class ImportOutcome:
+    """``read`` rows are the ``stored``, those ``already_there`` and the ``rejected``, which ``rejects_path`` lists."""
+
+    read: int
+    stored: int
+    already_there: int
+    rejected: int
+    rejects_path: Path | None
+
+
+def import_events(
+    connection: Connection,
+    path: Path,
+    *,
+    file_format: str | None,
+    mapping: Mapping[str, str],
+    rejects: Path | None,
+    now: datetime,
+    on_progress: Progress | None,
+    encoding: str = "utf-8",
+) -> ImportOutcome:
+    """Every event of the file is in the ledger once the caller commits, but for those that the file of rejects lists.
+
+    ``mapping`` gives names to columns: ``customer_id=client``, ``$totalAmount=amount``; ``action==transaction.charge``
+    gives every row that text. ``on_progress`` hears of bytes read and bytes in all. A LoyaltyError is about the whole
+    file: then roll back.
+    """
+    file, plan = open_event_file(path, file_format, encoding), plan_columns(mapping)
+    rejects = rejects or path.with_name(path.name + ".rejected.csv")
+    if rejects.resolve() == path.resolve():
+        raise LoyaltyError(f"{rejects}: rejected rows cannot be written over the file that they come from")
+    columns = _columns(file, plan)
+    connection.execute(query("import/create_tables"))
+    read = _copy(connection, _staged(file, plan, on_progress))
+    _check(connection, plan, file, now)
+    _lock_accounts(connection)
+    recorded_at = connection.execute(query("import/read_clock")).scalar_one()
+    _decide(connection)
+    stored = connection.execute(query("import/store_events"), {"recorded_at": recorded_at}).rowcount
+    rejected = _report(connection, file, columns, rejects)
+    connection.execute(query("import/drop_tables"))
+    return ImportOutcome(read, stored, read - stored - rejected, rejected, rejects if rejected else None)
+
+
+def _columns(file: EventFile, plan: ColumnPlan) -> list[str]:
+    """The columns of the file, checked; lines of JSON are one column, for each may have members of its own."""
+    if file.format == "ndjson":
+        return ["line"]
+    columns = csv_columns(file) if file.format == "csv" else parquet_columns(file)
+    check_columns(plan, columns, file.path)
+    return columns
+
+
+def _staged(file: EventFile, plan: ColumnPlan, on_progress: Progress | None) -> Iterator[pa.Table]:
+    size, seen = file.path.stat().st_size, set[str]()
+    block: Block
+    for block in BLOCKS[file.format](file):
+        if len(block.numbers):
+            yield stage_lines(block, plan, seen) if file.format == "ndjson" else stage_columns(block, plan)
+        if block.torn:
+            yield stage_torn(block)
+        if on_progress:
+            on_progress(min(block.done, size), size)
+    if file.format == "ndjson" and seen:
+        check_presence(plan, sorted(seen), file.path)
+
+
+def _copy(connection: Connection, tables: Iterable[pa.Table]) -> int:
+    """The tables are rows of the staging table; how many."""
+    count = 0
+    raw: Any = connection.connection.driver_connection
+    with raw.cursor() as cursor, cursor.copy(query("import/copy_rows").text) as copy:
+        for table in tables:
+            sink = pa.BufferOutputStream()
+            arrow_csv.write_csv(table, sink, COPY_FORMAT)
+            copy.write(memoryview(sink.getvalue()))
+            count += len(table)
+    return count
+
+
+def _check(connection: Connection, plan: ColumnPlan, file: EventFile, now: datetime) -> None:
+    """Each row is an event with a key, or has a reason that lies in the file alone."""
+    columns = {
+        "latest": now + CLOCKS_DIFFER_BY,
+        "journeys": list(JOURNEYS),
+        "whole_objects": file.format == "ndjson",
+        "taken": sorted(plan.taken),
+        "renamed": json.dumps(dict(plan.renamed)),
+        "fixed": json.dumps(dict(plan.fixed)),
+    }
+    connection.execute(query("import/check_rows"), columns)
+    if connection.execute(query("import/find_twins")).rowcount:
+        for step in ("number_twins", "reject_twins", "pass_over_twins"):
+            connection.execute(query(f"import/{step}"))
+
+
+def _lock_accounts(connection: Connection) -> None:
+    """Everybody whom the file is about has a profile, and the account is ours until the transaction ends."""
+    for step in ("add_profiles", "find_profiles", "measure_tables", "lock_accounts"):
+        connection.execute(query(f"import/{step}"))
+
+
+def _decide(connection: Connection) -> None:
+    """Each row that is left is to be stored, or there; no rejection is missing that follows from another one."""
+    for step in ("find_stored_before", "reject_other_bodies", "reject_dangling_references"):
+        connection.execute(query(f"import/{step}"))
+    while connection.execute(query("import/reject_what_does_not_fit")).rowcount:
+        connection.execute(query("import/reject_dangling_references"))
+    connection.execute(query("import/reject_twins_of_rejected"))
+
+
+def _report(connection: Connection, file: EventFile, columns: list[str], rejects: Path) -> int:
+    """How many rows were rejected; if any, the file of rejects has been written."""
+    count: int = connection.execute(query("import/count_rejections")).scalar_one()
+    if count:
+        with connection.execution_options(stream_results=True).execute(query("import/list_rejections")) as rejections:
+            write_rejects(rejects, columns, BLOCKS[file.format](file), (tuple(row) for row in rejections))
+    return count
