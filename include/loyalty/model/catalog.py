@@ -10,6 +10,7 @@ from loyalty.errors import Faults, LoyaltyError, nearest
 from loyalty.model.aggregates import Aggregate
 from loyalty.model.catalog_checks import catalog_faults, value_kinds
 from loyalty.model.expressions import Expression
+from loyalty.model.formulas import Part
 from loyalty.model.frozen import fingerprint_of
 from loyalty.model.nulls import null_reasons
 from loyalty.model.references import AnyDefinition, Key, key_of, needed
@@ -91,6 +92,10 @@ class Catalog:
         kind = self._kinds[key_of(value)]
         assert kind is not None, "a checked formula has a kind"
         return kind
+
+    def can_be_null(self, part: Part) -> bool:
+        """Whether the part of a formula is null for some profile."""
+        return bool(null_reasons(part, self._known))
 
     def parts(self, definition: AnyDefinition) -> tuple[AnyDefinition, ...]:
         """Everything the definition rests on, itself last, each after what it rests on."""

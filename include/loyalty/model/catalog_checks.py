@@ -19,6 +19,7 @@ Index = Mapping[Key, AnyDefinition]
 def catalog_faults(definitions: Sequence[AnyDefinition]) -> Iterator[Fault]:
     """Every fault of the definitions, each with the definition at fault."""
     known = {key_of(one): one for one in definitions}
+    yield from _reserved_names(definitions)
     yield from _names_given_twice(definitions)
     yield from _ids_given_twice(definitions)
     for definition in definitions:
@@ -53,6 +54,12 @@ def _is_whole(definition: AnyDefinition, known: Index, broken: set[Key]) -> bool
             seen.add(key)
             waiting += references(known[key])
     return True
+
+
+def _reserved_names(definitions: Sequence[AnyDefinition]) -> Iterator[Fault]:
+    for one in definitions:
+        if one.name == "profile_id":
+            yield one, "'profile_id' names the customer beside every value; choose another name"
 
 
 def _names_given_twice(definitions: Sequence[AnyDefinition]) -> Iterator[Fault]:

@@ -16,7 +16,7 @@ class Definition(Frozen):
     kind: ClassVar[str]
 
     name: Slug
-    id: UUID
+    id: UUID = UUID(int=0)
     title: str = ""
 
     @model_validator(mode="before")

@@ -167,7 +167,7 @@ class Rounding(Part):
 
 
 class Elapsed(Part):
-    """Hours of the clock, or days of 24 such hours, from ``start`` to ``end``, with their fraction."""
+    """Hours that passed, or days as the program's calendar counts them, from ``start`` to ``end``, with their fraction."""
 
     type: Literal["elapsed"] = "elapsed"
     start: "Formula"

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,49}$")]
 
 
 class Frozen(BaseModel):

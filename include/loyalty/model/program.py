@@ -63,6 +63,7 @@ class Program(Frozen):
     point_value: Decimal = Field(ge=0, description="the money value of one point")
     earning_actions: dict[ActionName, EarningAction] = Field(min_length=1)
     earning_rules: tuple[EarningRule, ...] = ()
+    ends_on: date | None = Field(default=None, description="the last day whose midnight Airflow settles by itself")
     batch_size: Annotated[StrictInt, Field(ge=1)] = Field(default=50_000, description="members per transaction")
     definitions: Definitions = Definitions()
 
