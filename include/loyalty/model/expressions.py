@@ -77,12 +77,3 @@ def elapsed(start: Any, end: Any = None, *, unit: Literal["hours", "days"] = "da
 def attribute(name: str, reads: Kind = "number") -> Attribute:
     """What is known of the profile under this name."""
     return Attribute(name=name, kind=reads)
-
-
-def total(*terms: Any) -> Any:
-    """The sum of the terms."""
-    first, *others = terms
-    result = first
-    for term in others:
-        result = result + term
-    return result
