@@ -88,7 +88,7 @@ def _referred(
 ) -> ColumnElement[bool]:
     """True or null; a scalar subquery, for the planner turns no such one into a scan of all events."""
     target = event.alias("referred") if target is None else target
-    found = select(true()).where(
+    found = select(true().label("found")).where(
         target.c.profile_id == events.c.profile_id,
         target.c.key == events.c.refers_to,
         of_actions(target, of),

@@ -14,6 +14,7 @@ _DAY = (
 )
 _CLOCK = r"[T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?"
 _OFFSET = r" ?(Z|[+-](0\d|1[0-4])(:?[0-5]\d)?)"
+LOCAL_DAY = rf"^\s*{_DAY}\s*$"
 LOCAL_TIME = rf"^\s*{_DAY}({_CLOCK})?\s*$"
 WORLD_TIME = rf"^\s*{_DAY}{_CLOCK}{_OFFSET}\s*$"
 
@@ -39,9 +40,18 @@ def read(document: ColumnElement[Any], name: str, kind: Kind, zone: str) -> Colu
     return _time_of(text, zone) if kind == "time" else text
 
 
+def day_of(document: ColumnElement[Any], name: str, zone: str) -> ColumnElement[Any]:
+    """The first instant of the local day that is written under the name as 2026-05-31; else null."""
+    text = text_of(document, name)
+    return case((text.regexp_match(LOCAL_DAY), _local(text, zone)))
+
+
 def _time_of(text: ColumnElement[Any], zone: str) -> ColumnElement[Any]:
-    local = func.loyalty.local_instant(cast(text, DateTime()), zone, type_=Instant)
     return case(
         (text.regexp_match(WORLD_TIME), cast(text, Instant)),
-        (text.regexp_match(LOCAL_TIME), local),
+        (text.regexp_match(LOCAL_TIME), _local(text, zone)),
     )
+
+
+def _local(text: ColumnElement[Any], zone: str) -> ColumnElement[Any]:
+    return func.loyalty.local_instant(cast(text, DateTime()), zone, type_=Instant)

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Interval, and_, bindparam, cast, func, literal, not_, or_, true
 
-from loyalty.compile.parameters import read
+from loyalty.compile.parameters import day_of
 from loyalty.model.periods import Between, Last, Lifetime, Period, Reached, Span
 from loyalty.store.tables import Instant
 
@@ -39,7 +39,7 @@ def in_period(events: FromClause, period: Period, zone: str, late: LateOnes = Fa
             bounds = [moment >= literal(start, Instant)] if start else []
             return and_(*bounds, moment < literal(end, Instant)) if end else and_(*bounds)
         case Reached(parameter=parameter):
-            return func.coalesce(read(events.c.params, parameter, "time", zone) <= AS_OF, False)
+            return func.coalesce(day_of(events.c.params, parameter, zone) <= AS_OF, False)
     raise TypeError(f"no period: {period!r}")
 
 

@@ -167,7 +167,7 @@ class Rounding(Part):
 
 
 class Elapsed(Part):
-    """Hours that passed, or days as the program's calendar counts them, from ``start`` to ``end``, with their fraction."""
+    """Hours that passed, or days of the program's calendar, from ``start`` to ``end``, with their fraction."""
 
     type: Literal["elapsed"] = "elapsed"
     start: "Formula"

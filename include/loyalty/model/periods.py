@@ -83,7 +83,7 @@ class Between(Frozen):
 
 
 class Reached(Frozen):
-    """The date that the event carries in ``parameter`` has come by A; an event without one is outside."""
+    """The local day that the event carries in ``parameter``, as 2026-05-31, has begun by A; one without is outside."""
 
     type: Literal["reached"] = "reached"
     parameter: str = Field(min_length=1)
