@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -67,9 +68,9 @@ def template(server: URL) -> str:
     return TEMPLATE
 
 
-@pytest.fixture
-def database_url(server: URL, template: str) -> Iterator[URL]:
-    """The URL of a migrated database of the test's own."""
+@contextmanager
+def cloned(server: URL, template: str) -> Iterator[URL]:
+    """The URL of a copy of the template, which is dropped at the end."""
     name = f"loyalty_{uuid4().hex[:12]}"
     with admin(server).connect() as connection:
         connection.execute(text("SELECT pg_advisory_lock_shared(42)"))
@@ -77,6 +78,22 @@ def database_url(server: URL, template: str) -> Iterator[URL]:
         connection.execute(text("SELECT pg_advisory_unlock_shared(42)"))
         yield server.set(database=name)
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+def database_url(server: URL, template: str) -> Iterator[URL]:
+    """The URL of a migrated database of the test's own."""
+    with cloned(server, template) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def module_database(server: URL, template: str) -> Iterator[Engine]:
+    """An engine on a migrated database that the tests of a module share."""
+    with cloned(server, template) as url:
+        engine = open_engine(url)
+        yield engine
+        engine.dispose()
 
 
 @pytest.fixture

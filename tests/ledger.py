@@ -3,9 +3,16 @@
 import json
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
+from functools import lru_cache
 from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, text
+
+from loyalty.definitions.balance import balance_catalog
+from loyalty.model.catalog import Catalog
+from loyalty.model.program import Program
+from loyalty.services.journey_runs import RunTotals
+from loyalty.services.rolling_expiry import run_rolling_expiry
 
 AMOUNT = {
     "client.activatePromotion": ("promotionRequireRedeemedPoints", -1),
@@ -26,7 +33,9 @@ def profile(connection: Connection, customer_id: str) -> int:
     connection.execute(
         text("INSERT INTO loyalty.profile (customer_id) VALUES (:c) ON CONFLICT DO NOTHING"), {"c": customer_id}
     )
-    return int(connection.scalar(text("SELECT profile_id FROM loyalty.profile WHERE customer_id = :c"), {"c": customer_id}))
+    return int(
+        connection.scalar(text("SELECT profile_id FROM loyalty.profile WHERE customer_id = :c"), {"c": customer_id})
+    )
 
 
 def record(
@@ -78,10 +87,57 @@ def expired(connection: Connection, profile_id: int | None = None) -> dict[tuple
 
 
 def balance(connection: Connection, profile_id: int) -> int:
-    return int(connection.scalar(text("SELECT balance FROM loyalty.account WHERE profile_id = :id"), {"id": profile_id}))
+    return int(
+        connection.scalar(text("SELECT balance FROM loyalty.account WHERE profile_id = :id"), {"id": profile_id})
+    )
 
 
 def balances(connection: Connection, customers: Iterable[str] | None = None) -> dict[str, int]:
-    rows = connection.execute(text("SELECT customer_id, balance FROM loyalty.account JOIN loyalty.profile USING (profile_id)"))
+    rows = connection.execute(
+        text("SELECT customer_id, balance FROM loyalty.account JOIN loyalty.profile USING (profile_id)")
+    )
     found = {row.customer_id: row.balance for row in rows}
     return found if customers is None else {name: found[name] for name in customers}
+
+
+def wipe(connection: Connection) -> None:
+    """The ledger is empty again, guards or not, and nothing is settled."""
+    connection.execute(text("SET LOCAL session_replication_role = replica"))
+    connection.execute(
+        text("TRUNCATE loyalty.event, loyalty.account, loyalty.profile, loyalty.journey_run, loyalty.journey_member")
+    )
+    connection.execute(text("UPDATE loyalty.program SET settled_through = '0001-01-01', fingerprint = ''"))
+    connection.execute(text("SET LOCAL session_replication_role = origin"))
+
+
+def program_of(zone: str = "UTC", validity: Mapping[str, int | None] | None = None, **others: object) -> Program:
+    """A program in this zone with these kinds of points, by default points.loyalty for 182 days."""
+    kinds = validity if validity is not None else {"points.loyalty": 182}
+    return Program.model_validate(
+        {
+            "name": "test",
+            "timezone": zone,
+            "currency": "EUR",
+            "point_value": "0.01",
+            "earning_actions": {kind: {"validity_days": days} for kind, days in kinds.items()},
+            **others,
+        }
+    )
+
+
+def settle(connection: Connection, program: Program, day: date, *, segment: str = "points_to_expire") -> RunTotals:
+    """A whole run of the rolling expiry as of the day, under a key of its own."""
+    return run_rolling_expiry(
+        connection,
+        program,
+        catalog_of(program.model_dump_json()),
+        run_key=str(uuid4()),
+        business_date=day,
+        segment=segment,
+        ahead=True,
+    )
+
+
+@lru_cache
+def catalog_of(program_json: str) -> Catalog:
+    return balance_catalog(Program.model_validate_json(program_json))

@@ -71,7 +71,9 @@ def reconcile(output: FormatOption = Format.TABLE) -> None:
     with open_ledger() as ledger:
         findings = check_invariants(ledger.connection)
         waiting = awaiting_settlement(ledger.connection)
-    rows = [{"invariant": f.invariant, "holds": "yes" if f.holds else "NO", "offending_rows": f.count} for f in findings]
+    rows = [
+        {"invariant": f.invariant, "holds": "yes" if f.holds else "NO", "offending_rows": f.count} for f in findings
+    ]
     show(rows, output, columns=("invariant", "holds", "offending_rows"))
     if waiting:
         typer.echo(f"{waiting:,} accounts have news of settled midnights and wait for the next expiry run", err=True)

@@ -1,13 +1,13 @@
 """Commands that bring events in."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from loyalty.cli.output import Format, FormatOption, progress, show
-from loyalty.cli.session import open_ledger
+from loyalty.cli.session import now, open_ledger
+
 from loyalty.errors import LoyaltyError
 from loyalty.services.import_events import import_events
 
@@ -53,7 +53,7 @@ def events(
             file_format=file_format,
             mapping=dict(_pair(one) for one in mapping or ()),
             rejects=rejects,
-            now=datetime.now(UTC),
+            now=now(),
             on_progress=lambda done, total: bars.update(bar, completed=done, total=total),
             encoding=encoding,
         )

@@ -41,17 +41,22 @@ def expire(
     first: Annotated[str | None, typer.Option("--from", help="Settle each day from this one …")] = None,
     last: Annotated[str | None, typer.Option("--to", help="… to this one.")] = None,
     segment: Annotated[str, typer.Option(help="Whose midnights are settled.")] = DEFAULT_SEGMENT,
+    ahead: Annotated[
+        bool, typer.Option("--ahead", help="Settle days that have not begun: takes points early.")
+    ] = False,
     output: FormatOption = Format.TABLE,
 ) -> None:
     """Settle midnights: what has fallen due and was not used expires; missed days are made up."""
     with open_ledger() as ledger:
         days = list(_days(ledger, as_of, first, last))
         with progress() as bars:
-            runs = [_expire(ledger, day, segment) for day in bars.track(days, description="settling midnights")]
+            runs = [
+                _expire(ledger, day, segment, ahead=ahead) for day in bars.track(days, description="settling midnights")
+            ]
     show([vars(run) for run in runs], output, columns=RUN)
 
 
-def _expire(ledger: Ledger, day: date, segment: str) -> RunTotals:
+def _expire(ledger: Ledger, day: date, segment: str, *, ahead: bool) -> RunTotals:
     # The same key for the same day and segment: a command that was killed is taken up by the next one like it.
     return run_rolling_expiry(
         ledger.connection,
@@ -60,6 +65,7 @@ def _expire(ledger: Ledger, day: date, segment: str) -> RunTotals:
         run_key=f"cli/{day}/{segment}",
         business_date=day,
         segment=segment,
+        ahead=ahead,
     )
 
 
@@ -70,7 +76,5 @@ def _days(ledger: Ledger, as_of: str | None, first: str | None, last: str | None
     end = as_day(last) if last else start
     if end < start:
         raise LoyaltyError(f"--to {end} lies before --from {start}")
-    if end > today(ledger.zone):
-        raise LoyaltyError(f"{end} has not begun yet in {ledger.program.timezone}: a run speaks about a midnight that has passed")
     for n in range((end - start).days + 1):
         yield start + timedelta(days=n)

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import typer
 from sqlalchemy import Connection, Engine
 
-from loyalty.definitions.balance import load_catalog
+from loyalty.definitions.load_catalog import load_catalog
 from loyalty.definitions.load_program import load_program
 from loyalty.errors import LoyaltyError
 from loyalty.local.postgres import EmbeddedPostgres
@@ -88,3 +88,8 @@ def as_day(text: str) -> date:
 def today(zone: ZoneInfo) -> date:
     """The local day that it is now."""
     return datetime.now(zone).date()
+
+
+def now() -> datetime:
+    """This instant; the one place of the command line that reads the clock, beside ``today``."""
+    return datetime.now(UTC)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Date, and_, cast, func, not_, or_
+from sqlalchemy import ColumnElement, Date, and_, cast, func, not_, or_, select
 
 from loyalty.compile.filters import filter_clause
 from loyalty.compile.formulas import Scope, truth
@@ -21,7 +21,7 @@ from loyalty.model.segments import (
     Unless,
     Unsettled,
 )
-from loyalty.store.tables import account, profile
+from loyalty.store.tables import account, profile, program
 
 Counts = Mapping[Happened, ColumnElement[Any]]
 
@@ -59,5 +59,6 @@ def condition_column(condition: Condition, scope: Scope, counts: Counts) -> Colu
         case Tagged(tag=tag):
             return profile.c.tags.contains([tag])
         case Unsettled():
-            return account.c.settle_on <= cast(func.timezone(scope.zone, AS_OF), Date)
+            day = cast(func.timezone(scope.zone, AS_OF), Date)
+            return account.c.settle_on <= func.greatest(day, select(program.c.settled_through).scalar_subquery())
     raise TypeError(f"no condition: {condition!r}")

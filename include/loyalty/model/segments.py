@@ -86,7 +86,7 @@ class InSegment(Condition):
 
 
 class Unsettled(Condition):
-    """The account has a midnight to settle, up to the as-of day."""
+    """The account has a midnight to settle, up to the as-of day or a later one that is settled already."""
 
     type: Literal["unsettled"] = "unsettled"
 

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from loyalty.errors import LoyaltyError
 from loyalty.services.event_ndjson import NUL
+from loyalty.services.event_times import without_zone
 
 TEXT = pa.string()
 NO_TEXT = pa.scalar(None, TEXT)
@@ -50,8 +51,8 @@ def plain_texts(column: pa.Array, name: str) -> pa.Array:
     if pa.types.is_dictionary(kind):
         return plain_texts(column.cast(kind.value_type), name)
     if pa.types.is_timestamp(kind):
-        utc = column.cast(pa.timestamp(kind.unit, "UTC")) if kind.tz else column
-        return pc.replace_substring_regex(pc.replace_substring(utc.cast(TEXT), " ", "T"), r"\.0+(Z?)$", r"\1")
+        texts = pc.replace_substring_regex(without_zone(column).cast(TEXT), r"\.0+$", "")
+        return pc.binary_join_element_wise(pc.replace_substring(texts, " ", "T"), "Z" if kind.tz else "", "")
     readable = (pa.types.is_integer, pa.types.is_date, pa.types.is_time, pa.types.is_null, _is_text)
     if not any(fits(kind) for fits in readable):
         raise LoyaltyError(f"the column {name!r} holds {kind}: a text, a whole number or a time is needed")

@@ -10,7 +10,7 @@ from loyalty.services.event_columns import CANONICAL, ColumnPlan
 from loyalty.services.event_files import Block
 from loyalty.services.event_json import holds_nul, json_objects, plain_texts
 from loyalty.services.event_ndjson import read_object
-from loyalty.services.event_times import INSTANT, LOCAL, read_times, take_times
+from loyalty.services.event_times import TIME, read_times, take_times
 
 TEXT = pa.string()
 # In the order in which import/copy_rows.sql names the columns.
@@ -20,8 +20,8 @@ STAGED = pa.schema(
         ("fault", TEXT),
         ("customer_id", TEXT),
         ("action", TEXT),
-        ("instant", INSTANT),
-        ("local_time", LOCAL),
+        ("utc_time", TIME),
+        ("local_time", TIME),
         ("event_id", TEXT),
         ("source", TEXT),
         ("params", TEXT),
@@ -39,10 +39,10 @@ def stage_columns(block: Block, plan: ColumnPlan) -> pa.Table:
     params, params_fault = json_objects(parameters, count)
     given = {name: cells.get(plan.named.get(name, "")) for name in CANONICAL}
     texts = {name: _texts(given[name], name, plan, count) for name in NAMES}
-    instants, locals_, time_fault = _times(given["occurred_at"], plan, count)
+    utc, local, time_fault = _times(given["occurred_at"], plan, count)
     faults = [params_fault, time_fault, *(holds_nul(column, name) for name, column in texts.items())]
     fault = pc.coalesce(*(one for one in faults if one is not None))
-    return _table(block.numbers, fault, texts, instants, locals_, pc.if_else(fault.is_null(), params, None))
+    return _table(block.numbers, fault, texts, utc, local, pc.if_else(fault.is_null(), params, None))
 
 
 def stage_lines(block: Block, plan: ColumnPlan, seen: set[str]) -> pa.Table:
@@ -50,10 +50,10 @@ def stage_lines(block: Block, plan: ColumnPlan, seen: set[str]) -> pa.Table:
     lines = block.cells.column("line").to_pylist()
     read = [_read_line(line, plan, seen) for line in lines]
     texts = {name: pa.array([row.get(name) for row in read], TEXT) for name in NAMES}
-    instants, locals_, time_fault = read_times(pa.array([row.get("occurred_at") for row in read], TEXT))
+    utc, local, time_fault = read_times(pa.array([row.get("occurred_at") for row in read], TEXT))
     fault = pc.coalesce(pa.array([row.get("fault") for row in read], TEXT), time_fault)
     params = pc.if_else(fault.is_null(), block.cells.column("line"), None)
-    return _table(block.numbers, fault, texts, instants, locals_, params)
+    return _table(block.numbers, fault, texts, utc, local, params)
 
 
 def stage_torn(block: Block) -> pa.Table:
@@ -63,9 +63,9 @@ def stage_torn(block: Block) -> pa.Table:
 
 
 def _table(
-    numbers: pa.Array, fault: Any, texts: Mapping[str, Any], instants: Any, locals_: Any, params: Any
+    numbers: pa.Array, fault: Any, texts: Mapping[str, Any], utc: Any, local: Any, params: Any
 ) -> pa.Table:
-    columns = [numbers, fault, texts["customer_id"], texts["action"], instants, locals_, texts["event_id"]]
+    columns = [numbers, fault, texts["customer_id"], texts["action"], utc, local, texts["event_id"]]
     return pa.table([*columns, texts["source"], params], schema=STAGED)
 
 

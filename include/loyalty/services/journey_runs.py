@@ -30,8 +30,19 @@ class OpenRun:
     as_of: datetime
 
 
-def open_run(connection: Connection, *, journey: str, run_key: str, business_date: date, catalog: Catalog) -> OpenRun:
-    """The run of this key is going on, frozen with its definitions; a date that has not begun is refused."""
+def open_run(
+    connection: Connection,
+    *,
+    journey: str,
+    run_key: str,
+    business_date: date,
+    catalog: Catalog,
+    ahead: bool = False,
+) -> OpenRun:
+    """The run of this key is going on, frozen with its definitions.
+
+    A date that has not begun is refused, unless ``ahead`` says that taking what is not due yet is meant.
+    """
     row = connection.execute(
         query("open_run"),
         {
@@ -42,7 +53,7 @@ def open_run(connection: Connection, *, journey: str, run_key: str, business_dat
             "fingerprint": catalog.fingerprint(),
         },
     ).one()
-    if row.is_future:
+    if row.is_future and not ahead:
         raise LoyaltyError(f"as-of {business_date} has not begun yet: a run speaks about a midnight that has passed")
     return OpenRun(row.run_id, row.as_of)
 

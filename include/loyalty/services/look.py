@@ -37,14 +37,20 @@ def upcoming(connection: Connection, *, after: date | None, days: int) -> Sequen
     return _rows(connection, "upcoming", after=after, days=days)
 
 
-def look_at_profile(connection: Connection, customer_id: str) -> ProfileView:
-    """Everything about one customer; an unknown one is said."""
+def find_profile(connection: Connection, customer_id: str) -> Row:
+    """The customer's profile and account; an unknown one is said."""
     found = _rows(connection, "find_profile", customer_id=customer_id)
     if not found:
         raise LoyaltyError(f"no customer {customer_id!r} is known")
-    profile_id = found[0]["profile_id"]
+    return found[0]
+
+
+def look_at_profile(connection: Connection, customer_id: str) -> ProfileView:
+    """Everything about one customer."""
+    account = find_profile(connection, customer_id)
+    profile_id = account["profile_id"]
     return ProfileView(
-        account=found[0],
+        account=account,
         lots=_rows(connection, "profile_lots", profile_id=profile_id),
         events=_rows(connection, "profile_events", profile_id=profile_id),
     )

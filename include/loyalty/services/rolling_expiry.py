@@ -26,10 +26,13 @@ def snapshot(
     run_key: str,
     business_date: date,
     segment: str = DEFAULT_SEGMENT,
+    ahead: bool = False,
 ) -> int:
     """The run of this key has the segment's profiles as members; returns the run's id."""
     with connection.begin():
-        run = open_run(connection, journey=JOURNEY, run_key=run_key, business_date=business_date, catalog=catalog)
+        run = open_run(
+            connection, journey=JOURNEY, run_key=run_key, business_date=business_date, catalog=catalog, ahead=ahead
+        )
         select_members(connection, run, compile_segment(catalog, program, catalog.segment(segment)))
     return run.run_id
 
@@ -63,11 +66,12 @@ def run_rolling_expiry(
     run_key: str,
     business_date: date,
     segment: str = DEFAULT_SEGMENT,
+    ahead: bool = False,
     on_batch: Progress | None = None,
 ) -> RunTotals:
     """The whole journey as of the midnight of ``business_date``, in this process."""
     run_id = snapshot(
-        connection, program, catalog, run_key=run_key, business_date=business_date, segment=segment
+        connection, program, catalog, run_key=run_key, business_date=business_date, segment=segment, ahead=ahead
     )
     expire(connection, run_id, size=program.batch_size, on_batch=on_batch)
     return finish(connection, run_id)
