@@ -134,7 +134,7 @@ def _lock_accounts(connection: Connection) -> None:
 
 def _decide(connection: Connection) -> None:
     """Each row that is left is to be stored, or there; no rejection is missing that follows from another one."""
-    for step in ("find_stored_before", "reject_other_bodies", "reject_dangling_references"):
+    for step in ("find_stored_before", "measure_stored_before", "reject_other_bodies", "reject_dangling_references"):
         connection.execute(query(f"import/{step}"))
     while connection.execute(query("import/reject_what_does_not_fit")).rowcount:
         connection.execute(query("import/reject_dangling_references"))

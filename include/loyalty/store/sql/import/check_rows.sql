@@ -1,9 +1,11 @@
 -- Every row as an event, or with the reason why it is none. OFFSET 0 keeps what is computed once from being computed
--- again wherever it is named.
+-- again wherever it is named. What a key is made of says itself where each part ends: the lengths come first, and no
+-- JSON holds the separator. It depends on no setting of the session, or a second import would make other keys.
 INSERT INTO import_event (row_number, customer_id, action, effect, occurred_at, points, params, source, event_id, key, refers_to, reason)
 SELECT row_number, customer_id, action, effect, occurred_at, points, params, source, event_id,
        CASE WHEN event_id IS NULL
-            THEN md5(jsonb_build_array(customer_id, action, timezone('UTC', occurred_at), params, source)::text)::uuid
+            THEN md5(concat_ws(chr(31), octet_length(customer_id), octet_length(action), customer_id, action,
+                               extract(epoch FROM occurred_at), source, params::text))::uuid
             ELSE md5('id:' || event_id)::uuid END,
        md5('id:' || refers_to_id)::uuid,
        CASE
@@ -42,7 +44,7 @@ FROM (
            CASE action.effect WHEN 'adjust' THEN read.params ->> 'expires_on' END AS expires_on
     FROM (
         SELECT r.row_number, r.fault, nullif(r.customer_id, '') AS customer_id, nullif(r.action, '') AS action,
-               coalesce(r.instant, loyalty.local_instant(r.local_time, program.timezone)) AS occurred_at,
+               coalesce(timezone('UTC', r.utc_time), loyalty.local_instant(r.local_time, program.timezone)) AS occurred_at,
                nullif(r.event_id, '') AS event_id, coalesce(r.source, '') AS source,
                CASE
                    WHEN NOT CAST(:whole_objects AS boolean) THEN r.params

@@ -6,7 +6,7 @@ CREATE TEMP TABLE import_row (
     fault text,
     customer_id text,
     action text,
-    instant timestamptz,
+    utc_time timestamp,
     local_time timestamp,
     event_id text,
     source text,
