@@ -1,0 +1,16 @@
+SELECT loyalty.profile.profile_id,
+  coalesce(fact.corrections_of_182_days_ago, 0) AS value
+FROM loyalty.profile
+LEFT OUTER JOIN (SELECT e.profile_id AS profile_id,
+  sum(e.points) FILTER (WHERE e.action = 'points.adjust'
+    AND e.occurred_at < :as_of
+    AND (SELECT true AS found
+FROM loyalty.event AS referred
+WHERE referred.profile_id = e.profile_id
+    AND referred.key = e.refers_to
+    AND referred.action = 'points.loyalty'
+    AND referred.occurred_at <= loyalty.local_instant(timezone('Europe/Warsaw', :as_of) - CAST('182 days' AS INTERVAL), 'Europe/Warsaw')) IS NOT NULL) AS corrections_of_182_days_ago
+FROM loyalty.event AS e
+WHERE e.action = 'points.adjust'
+    AND e.occurred_at <= :as_of
+GROUP BY e.profile_id) AS fact ON fact.profile_id = loyalty.profile.profile_id;

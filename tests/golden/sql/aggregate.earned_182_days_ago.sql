@@ -1,0 +1,11 @@
+SELECT loyalty.profile.profile_id,
+  coalesce(fact.earned_182_days_ago, 0) AS value
+FROM loyalty.profile
+LEFT OUTER JOIN (SELECT e.profile_id AS profile_id,
+  sum(e.points) FILTER (WHERE e.action = 'points.loyalty'
+    AND e.occurred_at < :as_of
+    AND e.occurred_at <= loyalty.local_instant(timezone('Europe/Warsaw', :as_of) - CAST('182 days' AS INTERVAL), 'Europe/Warsaw')) AS earned_182_days_ago
+FROM loyalty.event AS e
+WHERE e.action = 'points.loyalty'
+    AND e.occurred_at <= :as_of
+GROUP BY e.profile_id) AS fact ON fact.profile_id = loyalty.profile.profile_id;

@@ -1,0 +1,12 @@
+SELECT loyalty.profile.profile_id,
+  coalesce(fact.earned_last_month, 0) AS value
+FROM loyalty.profile
+LEFT OUTER JOIN (SELECT e.profile_id AS profile_id,
+  sum(e.points) FILTER (WHERE e.action = 'points.loyalty'
+    AND e.occurred_at < :as_of
+    AND e.occurred_at >= loyalty.local_instant(timezone('Europe/Warsaw', :as_of) - CAST('1 months' AS INTERVAL), 'Europe/Warsaw')) AS earned_last_month
+FROM loyalty.event AS e
+WHERE e.action = 'points.loyalty'
+    AND e.occurred_at <= :as_of
+    AND e.occurred_at >= loyalty.local_instant(timezone('Europe/Warsaw', :as_of) - CAST('1 months' AS INTERVAL), 'Europe/Warsaw')
+GROUP BY e.profile_id) AS fact ON fact.profile_id = loyalty.profile.profile_id;

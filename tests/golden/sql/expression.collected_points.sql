@@ -1,0 +1,35 @@
+SELECT loyalty.profile.profile_id, the_collected_points.collected_points AS value
+FROM loyalty.profile
+LEFT OUTER JOIN (SELECT e.profile_id AS profile_id,
+  sum(e.points) FILTER (WHERE e.action = 'points.loyalty'
+    AND e.occurred_at < :as_of) AS earned_points,
+  sum(-e.points) FILTER (WHERE e.action = 'points.reverse'
+    AND e.occurred_at < :as_of) AS reversed_points,
+  sum(e.points) FILTER (WHERE e.action = 'points.adjust'
+    AND e.occurred_at < :as_of
+    AND coalesce(e.points > 0, false)
+    AND (SELECT true AS found
+FROM loyalty.event AS referred
+WHERE referred.profile_id = e.profile_id
+    AND referred.key = e.refers_to
+    AND referred.action IN ('points.loyalty', 'points.reverse', 'points.expire', 'points.cancel', 'points.restore', 'points.adjust', 'client.activatePromotion', 'client.deactivatePromotion')) IS NULL) AS gifted_points,
+  sum(e.points) FILTER (WHERE e.action = 'points.adjust'
+    AND e.occurred_at < :as_of
+    AND (SELECT true AS found
+FROM loyalty.event AS referred
+WHERE referred.profile_id = e.profile_id
+    AND referred.key = e.refers_to
+    AND referred.action IN ('points.loyalty', 'points.reverse')) IS NOT NULL) AS corrections_of_earnings,
+  sum(e.points) FILTER (WHERE e.action = 'points.adjust'
+    AND e.occurred_at < :as_of
+    AND (SELECT true AS found
+FROM loyalty.event AS referred
+WHERE referred.profile_id = e.profile_id
+    AND referred.key = e.refers_to
+    AND referred.action = 'points.adjust'
+    AND coalesce(referred.points > 0, false)) IS NOT NULL) AS corrections_of_gifts
+FROM loyalty.event AS e
+WHERE e.action IN ('points.loyalty', 'points.reverse', 'points.adjust')
+    AND e.occurred_at <= :as_of
+GROUP BY e.profile_id) AS fact ON fact.profile_id = loyalty.profile.profile_id
+JOIN LATERAL (SELECT (coalesce(fact.earned_points, 0) - coalesce(fact.reversed_points, 0)) + coalesce(fact.gifted_points, 0) + coalesce(fact.corrections_of_earnings, 0) + coalesce(fact.corrections_of_gifts, 0) AS collected_points) AS the_collected_points ON true;
