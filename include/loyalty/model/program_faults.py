@@ -1,6 +1,5 @@
 """What one setting of a program demands of another; every fault is found, also beside faults of other kinds."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 from zoneinfo import available_timezones
@@ -45,11 +44,12 @@ def _cross_faults(raw: Mapping[str, Any]) -> Iterator[tuple[Place, Any, str]]:
 
 
 def _rule_faults(rules: list[Any] | tuple[Any, ...], earning: list[str]) -> Iterator[tuple[Place, Any, str]]:
-    names = Counter(name for name in (_part(rule, "name") for rule in rules) if isinstance(name, str))
+    names: set[str] = set()
     for at, rule in enumerate(rules):
         name, action, earns = (_part(rule, key) for key in ("name", "action", "earns"))
-        if isinstance(name, str) and names[name] > 1:
-            yield ("earning_rules", at, "name"), name, "names more than one rule; each needs its own"
+        if isinstance(name, str) and name in names:
+            yield ("earning_rules", at, "name"), name, "names an earlier rule too; each needs its own"
+        names |= {name} if isinstance(name, str) else set()
         if isinstance(earns, str) and earns not in earning:
             yield ("earning_rules", at, "earns"), earns, f"is none of earning_actions; {nearest(earns, earning)}"
         if isinstance(action, str) and (action in earning or BUILT_IN_ACTIONS.get(action, NOTHING) != NOTHING):
