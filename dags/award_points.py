@@ -22,6 +22,7 @@ not be read, and points of refunds that were gone already. The events themselves
 
 import pendulum
 from airflow.sdk import DAG
+
 from loyalty.orchestration.award_points import AwardPoints
 from loyalty.orchestration.retries import PATIENT
 

@@ -30,6 +30,7 @@ In the log of `report`: members, points, points due that were no longer there, a
 """
 
 from airflow.sdk import DAG, Param
+
 from loyalty.orchestration.after_run import Reconcile, Report
 from loyalty.orchestration.days import program_days
 from loyalty.orchestration.retries import PATIENT

@@ -45,13 +45,19 @@ def ledger() -> Iterator[Ledger]:
 def ledger_url() -> URL:
     """Where Airflow's connection ``loyalty_postgres`` leads, else LOYALTY_DATABASE_URL."""
     hook = PostgresHook(CONNECTION)
-    try:
-        extra = hook.connection.extra_dejson
-    except AirflowNotFoundException:
+    if not _is_known(hook):
         return _url_of_the_environment()
+    extra = hook.connection.extra_dejson
     libpq = {name: str(value) for name, value in extra.items() if name not in hook.ignored_extra_options}
     url: URL = hook.sqlalchemy_url
     return url.update_query_dict(libpq)
+
+
+def _is_known(hook: PostgresHook) -> bool:
+    try:
+        return hook.connection is not None
+    except AirflowNotFoundException:
+        return False
 
 
 def _url_of_the_environment() -> URL:
