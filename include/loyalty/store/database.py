@@ -24,7 +24,11 @@ def open_engine(url: str | URL) -> Engine:
         raise LoyaltyError(f"the ledger lives in PostgreSQL, and {target.drivername!r} is something else")
     engine = create_engine(
         target.set(drivername="postgresql+psycopg"),
-        connect_args={"options": "-c timezone=UTC -c search_path=public", "prepare_threshold": None, "connect_timeout": 10},
+        connect_args={
+            "options": "-c timezone=UTC -c search_path=public",
+            "prepare_threshold": None,
+            "connect_timeout": 10,
+        },
     )
     return prepared(engine)
 

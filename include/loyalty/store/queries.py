@@ -15,5 +15,7 @@ def query(name: str) -> TextClause:
     """The statement in store/sql/``name``.sql, read once per process."""
     path = FOLDER / f"{name}.sql"
     if not path.is_file():
-        raise LoyaltyError(f"there is no statement {name!r}: {nearest(name, (file.stem for file in FOLDER.glob('*.sql')))}")
+        raise LoyaltyError(
+            f"there is no statement {name!r}: {nearest(name, (file.stem for file in FOLDER.glob('*.sql')))}"
+        )
     return text(path.read_text(encoding="utf-8"))

@@ -441,11 +441,14 @@ LANGUAGE sql STABLE ROWS 1000 AS $$
                CASE e.side WHEN 'collected' THEN e.amount ELSE 0 END AS matured,
                CASE e.side WHEN 'expired' THEN e.amount ELSE 0 END AS expired,
                (e.side = 'expired')::int AS is_expiry
-        FROM unnest(ids) AS wanted(profile_id) JOIN loyalty.points_entry AS e USING (profile_id)
+        FROM unnest(ids) AS wanted(profile_id)
+        -- OFFSET 0 keeps it one look-up for each profile, in its partition, by the index event_occurred_at.
+        CROSS JOIN LATERAL (SELECT * FROM loyalty.points_entry AS p WHERE p.profile_id = wanted.profile_id OFFSET 0) AS e
         UNION ALL
         SELECT e.profile_id, e.at, e.counts_on, e.matures_on, -less.points, 0, -less.points, 0, 0
         FROM unnest(less_profile, less_key, less_points) AS less(profile_id, key, points)
-        JOIN loyalty.points_entry AS e USING (profile_id, key)
+        CROSS JOIN LATERAL (
+            SELECT * FROM loyalty.points_entry AS p WHERE p.profile_id = less.profile_id AND p.key = less.key OFFSET 0) AS e
     ), step AS (
         SELECT e.profile_id, e.counts_on AS midnight, e.at, sum(flow) AS flow, sum(used) AS used, 0 AS matured,
                sum(expired) AS expired, sum(is_expiry) AS entry_count
