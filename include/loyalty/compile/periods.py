@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
-from sqlalchemy import ColumnElement, FromClause, Interval, and_, bindparam, cast, func, literal, not_, or_, true
+from sqlalchemy import ColumnElement, FromClause, Interval, and_, bindparam, func, literal, not_, or_, true
 
 from loyalty.compile.parameters import day_of
-from loyalty.model.periods import Between, Last, Lifetime, Period, Reached, Span
+from loyalty.model.periods import Between, Last, Lifetime, Period, Reached, Span, Unit
 from loyalty.store.tables import Instant
 
 AS_OF: ColumnElement[datetime] = bindparam("as_of", type_=Instant)
@@ -76,7 +76,9 @@ def _calendar_back(moment: ColumnElement[Any], spans: Sequence[Span], zone: str)
 
 
 def _interval(span: Span) -> ColumnElement[Any]:
-    return cast(literal(f"{span.count} {span.unit}"), Interval)
+    """By make_interval, which the planner computes once, as it does not for an interval read from a text."""
+    lengths = [span.count if unit == span.unit else 0 for unit in get_args(Unit)]
+    return func.make_interval(*lengths, type_=Interval())
 
 
 def _from(moment: ColumnElement[datetime], start: ColumnElement[datetime], late: LateOnes) -> ColumnElement[bool]:

@@ -67,10 +67,10 @@ class Operand(Frozen):
         return Comparison(type="not_equal", left=self, right=other)
 
     def __and__(self, other: Any) -> "Logic":
-        return Logic(type="and", terms=(self, other))
+        return Logic(type="and", terms=(self, other)) if _may_stand_in_formulas(other) else NotImplemented
 
     def __or__(self, other: Any) -> "Logic":
-        return Logic(type="or", terms=(self, other))
+        return Logic(type="or", terms=(self, other)) if _may_stand_in_formulas(other) else NotImplemented
 
     def __invert__(self) -> "Not":
         return Not(term=self)
@@ -173,6 +173,11 @@ class Elapsed(Part):
     start: "Formula"
     end: "Formula" = Field(default_factory=Now)
     unit: Literal["hours", "days"] = "days"
+
+
+def _may_stand_in_formulas(value: Any) -> bool:
+    """Other models of ours, such as conditions of a segment, know themselves how to join a formula."""
+    return isinstance(value, Operand) or not isinstance(value, Frozen)
 
 
 def formula_of(value: Any) -> Any:

@@ -8,7 +8,7 @@ from pydantic import Field, StrictInt, model_validator
 from loyalty.model.frozen import Frozen
 from loyalty.model.scalars import Instant
 
-Unit = Literal["hours", "days", "weeks", "months", "years"]
+Unit = Literal["years", "months", "weeks", "days", "hours"]
 
 
 class Span(Frozen):

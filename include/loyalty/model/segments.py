@@ -21,6 +21,12 @@ class Condition(Frozen):
     def __or__(self, other: Any) -> "AnyOf":
         return AnyOf(terms=(self, other))
 
+    def __rand__(self, other: Any) -> "AllOf":
+        return AllOf(terms=(other, self))
+
+    def __ror__(self, other: Any) -> "AnyOf":
+        return AnyOf(terms=(other, self))
+
     def __invert__(self) -> "Unless":
         return Unless(term=self)
 

@@ -4,9 +4,9 @@ FROM loyalty.profile
 LEFT OUTER JOIN (SELECT e.profile_id AS profile_id,
   sum(e.points) FILTER (WHERE e.action = 'points.loyalty'
     AND e.occurred_at < :as_of
-    AND e.occurred_at >= loyalty.local_instant(timezone('Europe/Warsaw', :as_of) - CAST('1 months' AS INTERVAL), 'Europe/Warsaw')) AS earned_last_month
+    AND e.occurred_at >= loyalty.local_instant(timezone('Europe/Warsaw', :as_of) - make_interval(0, 1, 0, 0, 0), 'Europe/Warsaw')) AS earned_last_month
 FROM loyalty.event AS e
 WHERE e.action = 'points.loyalty'
     AND e.occurred_at <= :as_of
-    AND e.occurred_at >= loyalty.local_instant(timezone('Europe/Warsaw', :as_of) - CAST('1 months' AS INTERVAL), 'Europe/Warsaw')
+    AND e.occurred_at >= loyalty.local_instant(timezone('Europe/Warsaw', :as_of) - make_interval(0, 1, 0, 0, 0), 'Europe/Warsaw')
 GROUP BY e.profile_id) AS fact ON fact.profile_id = loyalty.profile.profile_id;

@@ -9,7 +9,7 @@ FROM loyalty.event AS referred
 WHERE referred.profile_id = e.profile_id
     AND referred.key = e.refers_to
     AND referred.action = 'points.loyalty'
-    AND referred.occurred_at <= loyalty.local_instant(timezone('Europe/Warsaw', :as_of) - CAST('182 days' AS INTERVAL), 'Europe/Warsaw')) IS NOT NULL) AS reversals_of_182_days_ago
+    AND referred.occurred_at <= loyalty.local_instant(timezone('Europe/Warsaw', :as_of) - make_interval(0, 0, 0, 182, 0), 'Europe/Warsaw')) IS NOT NULL) AS reversals_of_182_days_ago
 FROM loyalty.event AS e
 WHERE e.action = 'points.reverse'
     AND e.occurred_at <= :as_of

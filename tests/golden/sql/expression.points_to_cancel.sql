@@ -54,7 +54,7 @@ WHERE referred.profile_id = e.profile_id
     AND e.occurred_at < :as_of) AS adjusted_points,
   sum(e.points) FILTER (WHERE e.action = 'points.loyalty'
     AND e.occurred_at < :as_of
-    AND e.occurred_at >= loyalty.local_instant(timezone('Europe/Warsaw', :as_of) - CAST('1 months' AS INTERVAL), 'Europe/Warsaw')) AS earned_last_month
+    AND e.occurred_at >= loyalty.local_instant(timezone('Europe/Warsaw', :as_of) - make_interval(0, 1, 0, 0, 0), 'Europe/Warsaw')) AS earned_last_month
 FROM loyalty.event AS e
 WHERE e.action IN ('points.loyalty', 'points.reverse', 'points.adjust', 'points.expire', 'points.restore', 'client.activatePromotion', 'client.deactivatePromotion', 'points.cancel')
     AND e.occurred_at <= :as_of

@@ -3,7 +3,7 @@ FROM loyalty.profile
 LEFT OUTER JOIN (SELECT e.profile_id AS profile_id,
   sum(e.points) FILTER (WHERE e.action = 'points.loyalty'
     AND e.occurred_at < :as_of
-    AND e.occurred_at <= loyalty.local_instant(timezone('Europe/Warsaw', :as_of) - CAST('182 days' AS INTERVAL), 'Europe/Warsaw')) AS earned_182_days_ago,
+    AND e.occurred_at <= loyalty.local_instant(timezone('Europe/Warsaw', :as_of) - make_interval(0, 0, 0, 182, 0), 'Europe/Warsaw')) AS earned_182_days_ago,
   sum(e.points) FILTER (WHERE e.action = 'points.adjust'
     AND e.occurred_at < :as_of
     AND (SELECT true AS found
@@ -11,7 +11,7 @@ FROM loyalty.event AS referred
 WHERE referred.profile_id = e.profile_id
     AND referred.key = e.refers_to
     AND referred.action = 'points.loyalty'
-    AND referred.occurred_at <= loyalty.local_instant(timezone('Europe/Warsaw', :as_of) - CAST('182 days' AS INTERVAL), 'Europe/Warsaw')) IS NOT NULL) AS corrections_of_182_days_ago,
+    AND referred.occurred_at <= loyalty.local_instant(timezone('Europe/Warsaw', :as_of) - make_interval(0, 0, 0, 182, 0), 'Europe/Warsaw')) IS NOT NULL) AS corrections_of_182_days_ago,
   sum(e.points) FILTER (WHERE e.action = 'points.adjust'
     AND e.occurred_at < :as_of
     AND coalesce(CASE WHEN ((e.params ->> 'expires_on') ~ '^\s*(?!0000)(\d{4}-((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)|02-(0[1-9]|1\d|2[0-8]))|(\d\d(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29)\s*$') THEN loyalty.local_instant(CAST(e.params ->> 'expires_on' AS TIMESTAMP WITHOUT TIME ZONE), 'Europe/Warsaw') END <= :as_of, false)
@@ -47,7 +47,7 @@ FROM loyalty.event AS referred
 WHERE referred.profile_id = e.profile_id
     AND referred.key = e.refers_to
     AND referred.action = 'points.loyalty'
-    AND referred.occurred_at <= loyalty.local_instant(timezone('Europe/Warsaw', :as_of) - CAST('182 days' AS INTERVAL), 'Europe/Warsaw')) IS NOT NULL) AS reversals_of_182_days_ago,
+    AND referred.occurred_at <= loyalty.local_instant(timezone('Europe/Warsaw', :as_of) - make_interval(0, 0, 0, 182, 0), 'Europe/Warsaw')) IS NOT NULL) AS reversals_of_182_days_ago,
   sum(-e.points) FILTER (WHERE e.action = 'points.expire'
     AND e.occurred_at <= :as_of) AS expiry_points,
   sum(e.points) FILTER (WHERE e.action = 'points.restore'

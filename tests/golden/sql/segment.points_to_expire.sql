@@ -1,3 +1,4 @@
 SELECT loyalty.account.profile_id
 FROM loyalty.account
-WHERE loyalty.account.settle_on <= CAST(timezone('Europe/Warsaw', :as_of) AS DATE);
+WHERE loyalty.account.settle_on <= greatest(CAST(timezone('Europe/Warsaw', :as_of) AS DATE), (SELECT loyalty.program.settled_through
+FROM loyalty.program));
