@@ -1,7 +1,23 @@
 """Earning rules as SQL: the awards that the events of the waiting profiles are worth."""
 
-from sqlalchemy import ColumnElement, Date, Select, String, Uuid, and_, case, cast, func, literal, select, union_all
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Date,
+    Numeric,
+    Select,
+    Subquery,
+    Text,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    null,
+    select,
+    union_all,
+)
+from sqlalchemy.dialects.postgresql import JSONB, UUID
 from sqlalchemy.sql.selectable import CompoundSelect
 
 from loyalty.compile.filters import filter_clause
@@ -20,45 +36,53 @@ def compile_awards(program: Program) -> CompoundSelect[tuple[object, ...]]:
 
 
 def _awards_of(rule: EarningRule, zone: str) -> Select[tuple[object, ...]]:
-    points = _points(rule)
-    return (
-        select(
-            event.c.profile_id,
-            cast(func.md5(literal(f"award:{rule.name}:") + cast(event.c.key, String)), Uuid).label("key"),
-            literal(rule.earns).label("action"),
-            event.c.occurred_at,
-            points.label("points"),
-            _params(rule, points).label("params"),
-            event.c.key.label("refers_to"),
-        )
+    read = _events_of(rule, zone)
+    points = read.c.points
+    return select(
+        read.c.profile_id,
+        cast(func.md5(literal(f"award:{rule.name}:") + cast(read.c.key, Text)), UUID(as_uuid=True)).label("key"),
+        literal(rule.earns).label("action"),
+        read.c.occurred_at,
+        points,
+        cast(func.jsonb_build_object(*_params(rule, read)), JSONB).label("params"),
+        read.c.key.label("refers_to"),
+    ).where(func.coalesce(points != 0, True))
+
+
+def _events_of(rule: EarningRule, zone: str) -> Subquery:
+    """The events that the rule reads, the amount and the points of each worked out once (OFFSET 0 keeps it so)."""
+    amounts = (
+        select(batch.c.profile_id, event.c.key, event.c.occurred_at, _amount(rule).label("amount"))
         .select_from(batch.join(account, account.c.profile_id == batch.c.profile_id))
         .join(event, and_(event.c.profile_id == batch.c.profile_id, event.c.occurred_at >= account.c.award_from))
         .where(event.c.action == rule.action, *_conditions(rule, zone))
-        .where(func.coalesce(points != 0, True))
+        .offset(0)
+        .subquery("amounts")
     )
-
-
-def _points(rule: EarningRule) -> ColumnElement[int | None]:
-    if rule.points_per_event is not None:
-        return literal(rule.points_per_event)
-    worth = func.floor(_amount(rule) * literal(rule.points_per_unit))
-    return case((worth <= 0, 0), (worth <= MOST_POINTS, func.int8(worth)), else_=None)
+    return select(*amounts.c, _points(rule, amounts.c.amount).label("points")).offset(0).subquery("read")
 
 
 def _amount(rule: EarningRule) -> ColumnElement[object]:
-    return func.loyalty.number_of(event.c.params[rule.amount])
+    return null() if rule.points_per_unit is None else func.loyalty.number_of(event.c.params[rule.amount])
 
 
-def _params(rule: EarningRule, points: ColumnElement[int | None]) -> ColumnElement[object]:
-    known: list[object] = ["points", points, "rule", rule.name]
+def _points(rule: EarningRule, amount: ColumnElement[object]) -> ColumnElement[int | None]:
+    if rule.points_per_unit is None:
+        return cast(literal(rule.points_per_event), BigInteger)
+    worth = func.floor(amount * literal(rule.points_per_unit, Numeric))
+    return case((worth <= 0, 0), (worth <= MOST_POINTS, cast(worth, BigInteger)), else_=None)
+
+
+def _params(rule: EarningRule, read: Subquery) -> list[object]:
+    params: list[object] = ["points", read.c.points, "rule", rule.name]
     if rule.points_per_unit is not None:
-        known += ["amount", _amount(rule), "points_per_unit", literal(rule.points_per_unit)]
-    return cast(func.jsonb_build_object(*known), JSONB)
+        params += ["amount", read.c.amount, "points_per_unit", literal(rule.points_per_unit, Numeric)]
+    return params
 
 
 def _conditions(rule: EarningRule, zone: str) -> list[ColumnElement[bool]]:
     day = cast(func.timezone(zone, event.c.occurred_at), Date)
-    conditions = [filter_clause(event.c.params, one) for one in rule.where]
+    conditions = [filter_clause(event.c.params, one, zone) for one in rule.where]
     if rule.valid_from:
         conditions.append(day >= rule.valid_from)
     if rule.valid_to:

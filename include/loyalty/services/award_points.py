@@ -56,6 +56,7 @@ def award_batch(connection: Connection, program: Program) -> Awarded:
     count = connection.execute(query("lock_awaiting"), {"size": program.batch_size}).rowcount
     if count == 0:
         return Awarded()
+    connection.execute(query("measure_batch"))
     awards, points, unreadable = _write_awards(connection, program)
     reversals, taken, not_taken = _reverse_refunded(connection)
     connection.execute(query("rules_have_seen"))

@@ -24,5 +24,6 @@ def expire_points(connection: Connection, run_id: int, *, size: int) -> Batch:
     connection.execute(query("clear_batch"))
     if connection.execute(query("lock_batch"), {"run_id": run_id, "size": size}).rowcount == 0:
         return Batch(0, 0)
+    connection.execute(query("measure_batch"))
     row = connection.execute(query("expire_points"), {"run_id": run_id}).one()
     return Batch(row.member_count, row.points)

@@ -1,0 +1,2 @@
+-- The planner knows how many profiles the batch holds.
+ANALYZE batch
