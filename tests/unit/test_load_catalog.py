@@ -64,7 +64,7 @@ definitions:
     - {name: earned_points, function: count, actions: transaction.charge}
   expressions:
     - {name: a, formula: {type: add, left: {type: aggregate, name: visits}, rigth: 1}}
-    - {name: b, formula: {type: ad, left: 1, right: 1}}
+    - {name: b, formula: {type: subtrct, left: 1, right: 1}}
     - {name: c, formula: {type: expression, name: curent_balance}}
     - {name: d, formula: {type: not, term: {type: aggregate, name: visits}}}
   segments:
@@ -75,7 +75,7 @@ definitions:
         "program.yaml: definitions.aggregates[0].function: 'cuont': ",
         "program.yaml: definitions.expressions[0].formula.right: is missing",
         "program.yaml: definitions.expressions[0].formula.rigth: is no known key; did you mean 'right'?",
-        "program.yaml: definitions.expressions[1].formula: ",
+        "program.yaml: definitions.expressions[1].formula.type: 'subtrct': is no known type; did you mean 'subtract'?",
         "program.yaml: definitions.segments[0].where.actions: ",
         "program.yaml: definitions.segments[0].where.period.length.count: 0: ",
         "program.yaml: definitions.aggregates[1]: aggregate 'earned_points': the name 'earned_points' is taken",
@@ -84,6 +84,16 @@ definitions:
     ]
     for said, wanted in zip(found, expected, strict=True):
         assert said.startswith(wanted)
+
+
+def test_a_time_may_be_written_as_yaml_knows_it(tmp_path: Path) -> None:
+    definition = "{name: n, function: count, actions: a, period: {type: between, start: %s}}"
+    written = f"definitions: {{aggregates: [{definition}]}}\n"
+    catalog = loaded(tmp_path, written % "2026-05-01T00:00:00+02:00")
+    assert catalog.value("n").describe() == "count over a, since 2026-04-30T22:00:00+00:00"
+    [fault] = faults(tmp_path, written % "2026-05-01T00:00:00")
+    assert "definitions.aggregates[0].period.start: '2026-05-01T00:00:00': " in fault
+    assert "timezone" in fault
 
 
 def test_a_definition_that_is_no_mapping_is_said_so(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Pydantic's errors as sentences for the one who wrote the file."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -9,6 +10,7 @@ from pydantic_core import ErrorDetails
 from loyalty.errors import nearest
 
 Place = tuple[int | str, ...]
+_QUOTED = re.compile(r"'([^']*)'")
 
 
 def key_path(place: Sequence[int | str]) -> str:
@@ -29,7 +31,16 @@ def _line(source: str, model: type[BaseModel], error: ErrorDetails, under: Place
         return f"{source}: {where}: is missing"
     if error["type"] == "extra_forbidden":
         return f"{source}: {where}: is no known key; {nearest(str(place[-1]), known)}"
-    return f"{source}: {where}: {_shown(error['input'])}: {_lower(error['msg'])}"
+    if error["type"] == "union_tag_invalid":
+        tag, tags = error["ctx"]["tag"], _QUOTED.findall(error["ctx"]["expected_tags"])
+        return f"{source}: {where}.type: {tag!r}: is no known type; {nearest(tag, tags)}"
+    return f"{source}: {where}: {_shown(error['input'])}: {_lower(error['msg'])}{_hint(error)}"
+
+
+def _hint(error: ErrorDetails) -> str:
+    choices = _QUOTED.findall(error["ctx"]["expected"]) if error["type"] == "literal_error" else []
+    hint = nearest(str(error["input"]), choices)
+    return f"; {hint}" if hint.startswith("did") else ""
 
 
 def _shown(value: Any) -> str:

@@ -2,9 +2,9 @@
 
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, JsonValue, StrictBool, StrictInt, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, StrictBool, StrictInt, model_validator
 from pydantic_core import PydanticCustomError
 
 from loyalty.model.actions import BUILT_IN_ACTIONS, EARNING, NOTHING, ActionMeaning
@@ -13,6 +13,22 @@ from loyalty.model.frozen import Frozen, Slug, fingerprint_of
 from loyalty.model.program_faults import cross_checked, known_zone
 
 ActionName = Annotated[str, Field(min_length=1)]
+
+
+def _times_as_text(value: Any) -> Any:
+    """YAML reads times as such; JSON knows them as texts."""
+    match value:
+        case dict():
+            return {key: _times_as_text(one) for key, one in value.items()}
+        case list():
+            return [_times_as_text(one) for one in value]
+        case date():
+            return value.isoformat()
+        case _:
+            return value
+
+
+AsJson = Annotated[dict[str, JsonValue], BeforeValidator(_times_as_text)]
 
 
 class EarningAction(Frozen):
@@ -48,9 +64,9 @@ class EarningRule(Frozen):
 class Definitions(Frozen):
     """What the operator defines beside what is shipped, each in the form in which it prints itself as JSON."""
 
-    aggregates: tuple[dict[str, JsonValue], ...] = ()
-    expressions: tuple[dict[str, JsonValue], ...] = ()
-    segments: tuple[dict[str, JsonValue], ...] = ()
+    aggregates: tuple[AsJson, ...] = ()
+    expressions: tuple[AsJson, ...] = ()
+    segments: tuple[AsJson, ...] = ()
 
 
 class Program(Frozen):
