@@ -41,7 +41,9 @@ def run_demo(settings: Settings, console: Console) -> None:
         demo.run()
     finally:
         demo.stack.stop()
-    console.print(f"\nDone in {time.monotonic() - started:.0f} s. [bold]make up[/] opens the Airflow UI on what you saw;")
+    console.print(
+        f"\nDone in {time.monotonic() - started:.0f} s. [bold]make up[/] opens the Airflow UI on what you saw;"
+    )
     console.print("[bold].venv/bin/loyalty --help[/] lists what else there is, [bold]make clean[/] removes it all.")
 
 
@@ -69,9 +71,13 @@ class Demo:
         self._tell("Whoever has 100 points or more on a day of purchase redeems every full hundred")
         self._loyalty("import", "events", str(redemptions))
         self._tell(f"Expire every day up to {last_night_run}, then miss {MISSED} days")
-        runs = json.loads(self._loyalty("expire", "--from", str(FIRST), "--to", str(last_night_run), "--format", "json", echo=False))
+        runs = json.loads(
+            self._loyalty("expire", "--from", str(FIRST), "--to", str(last_night_run), "--format", "json", echo=False)
+        )
         self._say(f"{len(runs)} midnights settled, {sum(run['points'] for run in runs):,} points expired")
-        self._tell(f"Real Airflow makes up the missed days {last_night_run + timedelta(days=1)} to {LAST} by a backfill")
+        self._tell(
+            f"Real Airflow makes up the missed days {last_night_run + timedelta(days=1)} to {LAST} by a backfill"
+        )
         self._backfill(last_night_run + timedelta(days=1), LAST)
         self._tell("Every invariant of the ledger")
         self._loyalty("reconcile")

@@ -35,7 +35,7 @@ def read_points(purchases: Path) -> dict[str, dict[date, int]]:
     return points
 
 
-def play(earned: Days, last: date) -> Story:
+def play(earned: Days, last: date, *, redeems: bool = True) -> Story:
     """On each day: what is due and not redeemed expires, then purchases earn, then every full hundred is redeemed."""
     redeemed: dict[date, int] = {}
     expired: dict[date, int] = {}
@@ -46,7 +46,7 @@ def play(earned: Days, last: date) -> Story:
         lapsed = due - sum(redeemed.values()) - sum(expired.values())
         if lapsed > 0:
             expired[day] = lapsed
-        if day in earned:
+        if redeems and day in earned:
             so_far = sum(points for bought, points in earned.items() if bought <= day)
             rewards = (so_far - sum(redeemed.values()) - sum(expired.values())) // REWARD
             if rewards:

@@ -403,13 +403,13 @@ CREATE INDEX journey_member_selected ON loyalty.journey_member (run_id, profile_
 CREATE VIEW loyalty.points_entry AS
 WITH fact AS (
     SELECT e.profile_id, e.key, e.action, action.effect, e.points, e.occurred_at, e.recorded_at, program.timezone AS zone,
-           CASE WHEN action.effect = 'adjust' AND e.refers_to IS NOT NULL THEN target.occurred_at ELSE e.occurred_at END AS at,
+           CASE WHEN action.effect = 'adjust' AND kind.effect <> 'none' THEN target.occurred_at ELSE e.occurred_at END AS at,
            CASE
                WHEN action.effect IN ('earn', 'reverse') THEN 'collected'
                WHEN action.effect = 'expire' OR (action.effect = 'restore' AND kind.effect = 'expire') THEN 'expired'
                WHEN action.effect <> 'adjust' THEN 'used'
                WHEN kind.effect IN ('earn', 'reverse') OR (kind.effect = 'adjust' AND target.points > 0) THEN 'collected'
-               WHEN kind.effect IS NULL AND e.points > 0 THEN 'collected'
+               WHEN coalesce(kind.effect, 'none') = 'none' AND e.points > 0 THEN 'collected'
                ELSE 'used'
            END AS side,
            CASE
