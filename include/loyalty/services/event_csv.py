@@ -74,7 +74,9 @@ def _batches(content: Any, file: EventFile, delimiter: str, width: int, torn: di
         arrow_csv.ReadOptions(
             use_threads=False, block_size=BLOCK_BYTES, autogenerate_column_names=True, encoding=file.encoding
         ),
-        arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=keep),
+        arrow_csv.ParseOptions(
+            delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=keep
+        ),
         arrow_csv.ConvertOptions(
             column_types={f"f{place}": pa.string() for place in range(width)},
             strings_can_be_null=True,

@@ -16,8 +16,8 @@ from loyalty.errors import LoyaltyError, nearest
 
 SUFFIXES = {".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson", ".parquet": "parquet"}
 FORMATS = ("csv", "ndjson", "parquet")
-# What is held in memory at a time; no row may be longer.
-BLOCK_BYTES = 4 << 20
+# No row may be longer. Arrow reads up to 32 such blocks ahead, which is what an import holds in memory.
+BLOCK_BYTES = 1 << 20
 BROKEN_COMPRESSION = (EOFError, gzip.BadGzipFile, zlib.error)
 
 

@@ -20,14 +20,14 @@ Texts = tuple[pa.Array, pa.Array | None]
 
 def json_objects(columns: dict[str, pa.Array], count: int) -> Texts:
     """One object a row with the columns that hold something there, and what keeps a row from being stored."""
-    members, faults = [], []
+    # Not by null_handling="skip": Arrow leaves out rows of which every part is null.
+    members, faults = [pa.repeat("", count)], []
     for name, column in columns.items():
         texts, fault = json_texts(column, name)
-        members.append(pc.binary_join_element_wise(json.dumps(name, ensure_ascii=False) + ":", texts, ""))
+        member = pc.binary_join_element_wise("," + json.dumps(name, ensure_ascii=False) + ":", texts, "")
+        members.append(member.fill_null(""))
         faults += [] if fault is None else [fault]
-    if not members:
-        return pa.repeat("{}", count), None
-    joined = pc.binary_join_element_wise(*members, ",", null_handling="skip")
+    joined = pc.ascii_ltrim(pc.binary_join_element_wise(*members, ""), characters=",")
     return pc.binary_join_element_wise("{", joined, "}", ""), pc.coalesce(*faults) if faults else None
 
 

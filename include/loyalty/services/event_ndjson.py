@@ -4,10 +4,11 @@ import io
 import json
 import re
 from collections.abc import Iterator
-from itertools import count
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from loyalty.errors import LoyaltyError
 from loyalty.services.event_files import BLOCK_BYTES, Block, EventFile, wrong_encoding
@@ -24,29 +25,32 @@ def ndjson_blocks(file: EventFile) -> Iterator[Block]:
     encoding = "utf-8-sig" if file.encoding == "utf-8" else file.encoding
     with file.opened() as (content, below), io.TextIOWrapper(content, encoding, newline="\n") as text:
         try:
-            numbers, lines, size = [], [], 0
-            for number in count(1):
-                line = text.readline(BLOCK_BYTES)
-                if len(line) == BLOCK_BYTES:
-                    raise LoyaltyError(f"{file.path}: row {number} is longer than {BLOCK_BYTES >> 20} MB")
-                if line and not line.isspace():
-                    numbers.append(number)
-                    lines.append(line.rstrip("\r\n"))
-                    size += len(line)
-                if size > BLOCK_BYTES or not line:
-                    cells = pa.record_batch({"line": pa.array(lines, pa.string())})
-                    yield Block(pa.array(numbers, pa.int64()), cells, below.tell())
-                    numbers, lines, size = [], [], 0
-                if not line:
-                    return
+            numbered = enumerate(iter(partial(text.readline, BLOCK_BYTES), ""), start=1)
+            while block := _some_lines(numbered, file):
+                numbers, lines = zip(*block, strict=True)
+                cells = pa.record_batch({"line": pa.array(lines, pa.string())})
+                filled = pc.invert(pc.utf8_is_space(cells.column(0)))
+                yield Block(pa.array(numbers, pa.int64()).filter(filled), cells.filter(filled), below.tell())
         except UnicodeDecodeError as error:
             raise wrong_encoding(file) from error
+
+
+def _some_lines(numbered: Iterator[tuple[int, str]], file: EventFile) -> list[tuple[int, str]]:
+    found, size = [], 0
+    for number, line in numbered:
+        if len(line) == BLOCK_BYTES:
+            raise LoyaltyError(f"{file.path}: row {number} is longer than {BLOCK_BYTES >> 20} MB")
+        found.append((number, line.rstrip("\r\n") or " "))
+        size += len(line)
+        if size > BLOCK_BYTES:
+            break
+    return found
 
 
 def read_object(line: str) -> dict[str, Any]:
     """The object of a line that PostgreSQL would read as the same; a ValueError says what would not be."""
     try:
-        found = json.loads(line, parse_constant=_refuse_constant, parse_float=_bounded)
+        found = DECODER.decode(line)
         if "\\u" in line:
             _refuse_unstorable(found)
     except json.JSONDecodeError as error:
@@ -63,9 +67,10 @@ def _refuse_constant(name: str) -> float:
 
 
 def _bounded(text: str) -> float:
-    exponent = text.lower().partition("e")[2]
-    if len(text) > LONGEST_NUMBER or abs(int(exponent or 0)) > LARGEST_EXPONENT:
-        raise ValueError(f"the number {text[:40]} is out of range")
+    if len(text) > LONGEST_NUMBER or "e" in text or "E" in text:
+        exponent = text.lower().partition("e")[2]
+        if len(text) > LONGEST_NUMBER or abs(int(exponent or 0)) > LARGEST_EXPONENT:
+            raise ValueError(f"the number {text[:40]} is out of range")
     return float(text)
 
 
@@ -77,3 +82,7 @@ def _refuse_unstorable(found: dict[str, Any]) -> None:
         text.encode()
     except UnicodeEncodeError as error:
         raise ValueError(f"the line holds half of a character pair, \\u{ord(text[error.start]):04x}") from None
+
+
+# One for all lines: json.loads would make one for each.
+DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_bounded)

@@ -1,6 +1,8 @@
 """Rows of any format as rows of the staging table: names, times and parameters told apart, nothing decided."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
+from itertools import repeat
 from typing import Any
 
 import pyarrow as pa
@@ -47,13 +49,13 @@ def stage_columns(block: Block, plan: ColumnPlan) -> pa.Table:
 
 def stage_lines(block: Block, plan: ColumnPlan, seen: set[str]) -> pa.Table:
     """The block's rows from a file with one JSON object a line; ``seen`` has the names of their members, too."""
-    lines = block.cells.column("line").to_pylist()
-    read = [_read_line(line, plan, seen) for line in lines]
-    texts = {name: pa.array([row.get(name) for row in read], TEXT) for name in NAMES}
-    utc, local, time_fault = read_times(pa.array([row.get("occurred_at") for row in read], TEXT))
-    fault = pc.coalesce(pa.array([row.get("fault") for row in read], TEXT), time_fault)
-    params = pc.if_else(fault.is_null(), block.cells.column("line"), None)
-    return _table(block.numbers, fault, texts, utc, local, params)
+    lines, members = block.cells.column("line"), [plan.named.get(name, name) for name in CANONICAL]
+    rows = zip(*(_read_line(line, members, seen) for line in lines.to_pylist()), strict=True)
+    read = {name: pa.array(values, TEXT) for name, values in zip(("fault", *CANONICAL), rows, strict=True)}
+    read |= {name: pa.repeat(text, len(lines)) for name, text in plan.constants.items()}
+    utc, local, time_fault = read_times(read["occurred_at"])
+    fault = pc.coalesce(read["fault"], time_fault)
+    return _table(block.numbers, fault, read, utc, local, pc.if_else(fault.is_null(), lines, None))
 
 
 def stage_torn(block: Block) -> pa.Table:
@@ -62,9 +64,7 @@ def stage_torn(block: Block) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=STAGED)
 
 
-def _table(
-    numbers: pa.Array, fault: Any, texts: Mapping[str, Any], utc: Any, local: Any, params: Any
-) -> pa.Table:
+def _table(numbers: pa.Array, fault: Any, texts: Mapping[str, Any], utc: Any, local: Any, params: Any) -> pa.Table:
     columns = [numbers, fault, texts["customer_id"], texts["action"], utc, local, texts["event_id"]]
     return pa.table([*columns, texts["source"], params], schema=STAGED)
 
@@ -81,20 +81,21 @@ def _times(column: pa.Array | None, plan: ColumnPlan, count: int) -> tuple[pa.Ar
     return read_times(_texts(column, "occurred_at", plan, count))
 
 
-def _read_line(line: str, plan: ColumnPlan, seen: set[str]) -> dict[str, str]:
+def _read_line(line: str, members: Sequence[str], seen: set[str]) -> tuple[str | None, ...]:
+    """What is wrong with the line, and what it has of the canonical columns."""
     try:
         found = read_object(line)
         if not found.keys() <= seen:
             seen.update(found)
-        row = {name: _name(found.get(column), column) for name, column in plan.named.items()}
+        values = zip(map(found.get, members), members, strict=True)
+        return None, *(value if value.__class__ is str else _name(value, member) for value, member in values)
     except ValueError as error:
-        return {"fault": str(error)}
-    return {**plan.constants, **{name: text for name, text in row.items() if text is not None}}
+        return str(error), *repeat(None, len(members))
 
 
-def _name(value: Any, column: str) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
+def _name(value: Any, member: str) -> str | None:
+    if value is None:
+        return None
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    raise ValueError(f"{column} is {value!r}: a text or a whole number is needed")
+    raise ValueError(f"{member} is {json.dumps(value)[:100]}: a text or a whole number is needed")

@@ -42,7 +42,9 @@ def take_times(times: pa.Array) -> Times:
     """The same for a column that holds times, or dates, and no text."""
     has_zone = pa.types.is_timestamp(times.type) and times.type.tz is not None
     moments = without_zone(times)
-    fits = pc.and_(pc.greater_equal(moments, pa.scalar(EARLIEST, TIME)), pc.less_equal(moments, pa.scalar(LATEST, TIME)))
+    fits = pc.and_(
+        pc.greater_equal(moments, pa.scalar(EARLIEST, TIME)), pc.less_equal(moments, pa.scalar(LATEST, TIME))
+    )
     faults = pc.if_else(fits, pa.scalar(None, pa.string()), "occurred_at lies outside the years 1900 to 9999")
     known, absent = pc.if_else(fits, moments, pa.scalar(None, TIME)), pa.nulls(len(times), TIME)
     return (known, absent, faults) if has_zone else (absent, known, faults)

@@ -134,17 +134,25 @@ def _lock_accounts(connection: Connection) -> None:
 
 def _decide(connection: Connection) -> None:
     """Each row that is left is to be stored, or there; no rejection is missing that follows from another one."""
-    for step in ("find_stored_before", "measure_stored_before", "reject_other_bodies", "reject_dangling_references"):
+    for step in ("find_stored_before", "measure_stored_before", "reject_other_bodies"):
         connection.execute(query(f"import/{step}"))
+    _follow_rejections(connection)
     while connection.execute(query("import/reject_what_does_not_fit")).rowcount:
-        connection.execute(query("import/reject_dangling_references"))
-    connection.execute(query("import/reject_twins_of_rejected"))
+        _follow_rejections(connection)
+
+
+def _follow_rejections(connection: Connection) -> None:
+    """No row that is left refers to a rejected one, or is the same event."""
+    steps = [query("import/reject_twins_of_rejected"), query("import/reject_dangling_references")]
+    while sum(connection.execute(step).rowcount for step in steps):
+        continue
 
 
 def _report(connection: Connection, file: EventFile, columns: list[str], rejects: Path) -> int:
     """How many rows were rejected; if any, the file of rejects has been written."""
     count: int = connection.execute(query("import/count_rejections")).scalar_one()
     if count:
-        with connection.execution_options(stream_results=True).execute(query("import/list_rejections")) as rejections:
+        listing = query("import/list_rejections").execution_options(stream_results=True)
+        with connection.execute(listing) as rejections:
             write_rejects(rejects, columns, BLOCKS[file.format](file), (tuple(row) for row in rejections))
     return count
