@@ -1,18 +1,21 @@
 """Rows of any format as rows of the staging table: names, times and parameters told apart, nothing decided."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyarrow import csv as arrow_csv
+from sqlalchemy import Connection
 
 from loyalty.services.event_columns import CANONICAL, ColumnPlan
 from loyalty.services.event_files import Block
 from loyalty.services.event_json import holds_nul, json_objects, plain_texts
 from loyalty.services.event_ndjson import read_object
 from loyalty.services.event_times import TIME, read_times, take_times
+from loyalty.store.queries import query
 
 TEXT = pa.string()
 # In the order in which import/copy_rows.sql names the columns.
@@ -29,6 +32,7 @@ STAGED = pa.schema(
         ("params", TEXT),
     ]
 )
+COPY_FORMAT = arrow_csv.WriteOptions(include_header=False, quoting_style="needed")
 NAMES = tuple(name for name in CANONICAL if name != "occurred_at")
 
 
@@ -62,6 +66,19 @@ def stage_torn(block: Block) -> pa.Table:
     """The rows of the block whose cells cannot be told apart."""
     rows = [{"row_number": number, "fault": row.reason} for number, row in block.torn.items()]
     return pa.Table.from_pylist(rows, schema=STAGED)
+
+
+def copy_staged(connection: Connection, tables: Iterable[pa.Table]) -> int:
+    """The tables are rows of the staging table; how many."""
+    count = 0
+    raw: Any = connection.connection.driver_connection
+    with raw.cursor() as cursor, cursor.copy(query("import/copy_rows").text) as copy:
+        for table in tables:
+            sink = pa.BufferOutputStream()
+            arrow_csv.write_csv(table, sink, COPY_FORMAT)
+            copy.write(memoryview(sink.getvalue()))
+            count += len(table)
+    return count
 
 
 def _table(numbers: pa.Array, fault: Any, texts: Mapping[str, Any], utc: Any, local: Any, params: Any) -> pa.Table:

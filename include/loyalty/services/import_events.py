@@ -1,14 +1,12 @@
 """Events of a file into the ledger: each row stored once, or rejected with a reason."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
-from pyarrow import csv as arrow_csv
 from sqlalchemy import Connection
 
 from loyalty.errors import LoyaltyError
@@ -18,14 +16,13 @@ from loyalty.services.event_files import Block, EventFile, open_event_file
 from loyalty.services.event_ndjson import ndjson_blocks
 from loyalty.services.event_parquet import parquet_blocks, parquet_columns
 from loyalty.services.event_rejects import write_rejects
-from loyalty.services.event_staging import stage_columns, stage_lines, stage_torn
+from loyalty.services.event_staging import copy_staged, stage_columns, stage_lines, stage_torn
 from loyalty.store.queries import query
 
 CLOCKS_DIFFER_BY = timedelta(minutes=5)
 # The triggers of the ledger, and its invariants, know a journey's events by these sources.
 JOURNEYS = ("rolling_expiry", "batch_cancellation", "undo_journey")
 BLOCKS = {"csv": csv_blocks, "ndjson": ndjson_blocks, "parquet": parquet_blocks}
-COPY_FORMAT = arrow_csv.WriteOptions(include_header=False, quoting_style="needed")
 Progress = Callable[[int, int], None]
 
 
@@ -63,7 +60,7 @@ def import_events(
         raise LoyaltyError(f"{rejects}: rejected rows cannot be written over the file that they come from")
     columns = _columns(file, plan)
     connection.execute(query("import/create_tables"))
-    read = _copy(connection, _staged(file, plan, on_progress))
+    read = copy_staged(connection, _staged(file, plan, on_progress))
     _check(connection, plan, file, now)
     _lock_accounts(connection)
     recorded_at = connection.execute(query("import/read_clock")).scalar_one()
@@ -95,19 +92,6 @@ def _staged(file: EventFile, plan: ColumnPlan, on_progress: Progress | None) -> 
             on_progress(min(block.done, size), size)
     if file.format == "ndjson" and seen:
         check_presence(plan, sorted(seen), file.path)
-
-
-def _copy(connection: Connection, tables: Iterable[pa.Table]) -> int:
-    """The tables are rows of the staging table; how many."""
-    count = 0
-    raw: Any = connection.connection.driver_connection
-    with raw.cursor() as cursor, cursor.copy(query("import/copy_rows").text) as copy:
-        for table in tables:
-            sink = pa.BufferOutputStream()
-            arrow_csv.write_csv(table, sink, COPY_FORMAT)
-            copy.write(memoryview(sink.getvalue()))
-            count += len(table)
-    return count
 
 
 def _check(connection: Connection, plan: ColumnPlan, file: EventFile, now: datetime) -> None:
