@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Date, and_, cast, func, not_, or_, select
+from sqlalchemy import ColumnElement, Date, and_, cast, func, not_, or_
 
 from loyalty.compile.filters import filter_clause
 from loyalty.compile.formulas import Scope, truth
-from loyalty.compile.periods import AS_OF
+from loyalty.compile.periods import AS_OF, SETTLED_THROUGH
 from loyalty.model.catalog import Catalog
 from loyalty.model.segments import (
     AllOf,
@@ -21,7 +21,7 @@ from loyalty.model.segments import (
     Unless,
     Unsettled,
 )
-from loyalty.store.tables import account, profile, program
+from loyalty.store.tables import account, profile
 
 Counts = Mapping[Happened, ColumnElement[Any]]
 
@@ -59,6 +59,5 @@ def condition_column(condition: Condition, scope: Scope, counts: Counts) -> Colu
         case Tagged(tag=tag):
             return profile.c.tags.contains([tag])
         case Unsettled():
-            day = cast(func.timezone(scope.zone, AS_OF), Date)
-            return account.c.settle_on <= func.greatest(day, select(program.c.settled_through).scalar_subquery())
+            return account.c.settle_on <= func.greatest(cast(func.timezone(scope.zone, AS_OF), Date), SETTLED_THROUGH)
     raise TypeError(f"no condition: {condition!r}")

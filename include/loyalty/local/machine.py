@@ -63,6 +63,7 @@ def server_settings(machine: Machine) -> dict[str, str]:
         "checkpoint_timeout": "15min",
         "checkpoint_completion_target": "0.9",
         "random_page_cost": "1.1",
+        "autovacuum_naptime": "15s",
         "max_connections": "200",
         "max_parallel_workers": str(machine.cpus),
         "max_parallel_workers_per_gather": str(_between(machine.cpus // 2, 1, 4)),

@@ -24,10 +24,14 @@ class RunTotals:
 
 @dataclass(frozen=True)
 class OpenRun:
-    """A run that is going on; ``as_of`` is the midnight that begins its business date."""
+    """A run that is going on; ``as_of`` is the midnight that begins its business date.
+
+    ``settled_through`` is the latest day that the program had settled when the run was opened.
+    """
 
     run_id: int
     as_of: datetime
+    settled_through: date
 
 
 def open_run(
@@ -55,7 +59,7 @@ def open_run(
     ).one()
     if row.is_future and not ahead:
         raise LoyaltyError(f"as-of {business_date} has not begun yet: a run speaks about a midnight that has passed")
-    return OpenRun(row.run_id, row.as_of)
+    return OpenRun(row.run_id, row.as_of, row.settled_through)
 
 
 def finish_run(connection: Connection, run_id: int) -> RunTotals:

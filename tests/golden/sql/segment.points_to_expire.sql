@@ -1,4 +1,3 @@
 SELECT loyalty.account.profile_id
 FROM loyalty.account
-WHERE loyalty.account.settle_on <= greatest(CAST(timezone('Europe/Warsaw', :as_of) AS DATE), (SELECT loyalty.program.settled_through
-FROM loyalty.program));
+WHERE loyalty.account.settle_on <= greatest(CAST(timezone('Europe/Warsaw', :as_of) AS DATE), '0001-01-01');

@@ -4,4 +4,5 @@ SELECT :journey, :run_key, loyalty.midnight(:business_date, program.timezone), :
        CAST(:definitions AS jsonb), :fingerprint
 FROM loyalty.program
 ON CONFLICT (journey, run_key) DO UPDATE SET state = 'running', finished_at = NULL
-RETURNING run_id, as_of, as_of > clock_timestamp() AS is_future
+RETURNING run_id, as_of, as_of > clock_timestamp() AS is_future,
+          (SELECT settled_through FROM loyalty.program) AS settled_through
