@@ -76,8 +76,8 @@ def expired(connection: Connection, profile_id: int | None = None) -> dict[tuple
     """The net expiry recorded for each profile and midnight (of the program's zone), zeros left out."""
     rows = connection.execute(
         text(
-            "SELECT e.profile_id, timezone(p.timezone, e.occurred_at)::date AS midnight, -sum(e.points)::bigint AS points "
-            "FROM loyalty.event e CROSS JOIN loyalty.program p "
+            "SELECT e.profile_id, timezone(p.timezone, e.occurred_at)::date AS midnight, "
+            "-sum(e.points)::bigint AS points FROM loyalty.event e CROSS JOIN loyalty.program p "
             "WHERE e.source = 'rolling_expiry' AND (CAST(:id AS bigint) IS NULL OR e.profile_id = :id) "
             "GROUP BY 1, 2 HAVING sum(e.points) <> 0"
         ),

@@ -8,7 +8,7 @@ class LoyaltyError(Exception):
     """Something the user gave, or the world around, is not as it must be; the message says what would be right."""
 
 
-class Faults(LoyaltyError):
+class Faults(LoyaltyError):  # noqa: N818 - it is many
     """Several faults of one source, found together and listed together."""
 
     def __init__(self, faults: Iterable[str]) -> None:

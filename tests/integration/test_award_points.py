@@ -1,4 +1,4 @@
-"""Earning rules turn events into points exactly once, and refunds bring an account to where it would be without them."""
+"""Earning rules turn events into points exactly once; a refund brings an account to where it would be without them."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy import create_engine, make_url, text
+
 from loyalty.errors import LoyaltyError
 from loyalty.local.postgres import EmbeddedPostgres
 from loyalty.local.processes import working_in
-from sqlalchemy import create_engine, make_url, text
 
 START = "import sys; from pathlib import Path; from loyalty.local.postgres import EmbeddedPostgres as E; "
 

@@ -7,9 +7,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy import Connection, Engine, text
+
 from ledger import balance, expired, profile, program_of, record, settle, wipe
 from loyalty.services.apply_program import apply_program
-from sqlalchemy import Connection, Engine, text
 
 SCENARIOS = json.loads((Path(__file__).parents[1] / "scenarios.json").read_text(encoding="utf-8"))
 ACTION = {"spend": "client.activatePromotion", "return": "client.deactivatePromotion"}

@@ -1,4 +1,4 @@
-"""Random histories, told in any order and settled by any runs, against an oracle that shares nothing with the ledger."""
+"""Random histories, told in any order and settled by any runs, against an oracle that shares nothing with them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,15 +6,16 @@ from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import oracle
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+import oracle
 from ledger import expired, profile, program_of, record, settle, wipe
 from loyalty.services.apply_program import apply_program
 from loyalty.services.reconcile import broken, reconcile
-from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
 
 KINDS = {"points.loyalty": 20, "points.survey": 5, "points.gift": None}
 # Zones whose clocks change at midnight, by half an hour, or by a whole day, beside two ordinary ones.
@@ -133,7 +134,8 @@ class Teller:
             with self.connection.begin():
                 key = record(self.connection, self.profile_id, action, at, points, refers_to=refers_to)
         except DBAPIError as error:
-            assert "allows no debt" in str(error)
+            if "allows no debt" not in str(error):
+                raise
             return None
         self.entries.append(entry)
         return key

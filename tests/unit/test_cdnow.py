@@ -5,6 +5,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+
 from loyalty.errors import LoyaltyError
 from loyalty.local import cdnow
 

@@ -7,7 +7,6 @@ import typer
 
 from loyalty.cli.output import Format, FormatOption, progress, show
 from loyalty.cli.session import now, open_ledger
-
 from loyalty.errors import LoyaltyError
 from loyalty.services.import_events import import_events
 

@@ -63,7 +63,10 @@ def _events_of(rule: EarningRule, zone: str) -> Subquery:
 
 
 def _amount(rule: EarningRule) -> ColumnElement[object]:
-    return null() if rule.points_per_unit is None else func.loyalty.number_of(event.c.params[rule.amount])
+    if rule.points_per_unit is None:
+        return cast(null(), Numeric)
+    amount: ColumnElement[object] = func.loyalty.number_of(event.c.params[rule.amount])
+    return amount
 
 
 def _points(rule: EarningRule, amount: ColumnElement[object]) -> ColumnElement[int | None]:

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
 
-
 from rich.console import Console
 from sqlalchemy import Engine, text
 
@@ -27,8 +26,8 @@ FIRST, LAST = date(1997, 1, 1), date(1998, 6, 30)
 MISSED = 14
 PROGRAM = Path(__file__).with_name("demo_program.yaml")
 EXPIRED = text(
-    "SELECT profile.customer_id, timezone('UTC', event.occurred_at)::date AS midnight, -sum(event.points)::bigint AS points "
-    "FROM loyalty.event JOIN loyalty.profile USING (profile_id) "
+    "SELECT profile.customer_id, timezone('UTC', event.occurred_at)::date AS midnight, "
+    "-sum(event.points)::bigint AS points FROM loyalty.event JOIN loyalty.profile USING (profile_id) "
     "WHERE event.action IN ('points.expire', 'points.restore') GROUP BY 1, 2 HAVING sum(event.points) <> 0"
 )
 

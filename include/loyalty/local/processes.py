@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]  # comes with Airflow, which could not run without it
+import psutil
 
 
 def started_at(pid: int) -> float | None:

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Select, select
-from sqlalchemy.dialects import postgresql
 
 from loyalty.compile import compile_expression, compile_segment
 from loyalty.compile.plan import Explain
@@ -40,7 +39,7 @@ def explain(
 ) -> Explanation:
     """The definition's statement as of an instant, and how PostgreSQL would run it."""
     bound = _statement(catalog, program, definition).params(as_of=as_of)
-    written = bound.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})
+    written = bound.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
     plan = connection.scalars(Explain(bound))
     return Explanation(words_of(definition), str(written), "\n".join(plan))
 

@@ -10,8 +10,8 @@ from loyalty.store.tables import journey_member
 def select_members(connection: Connection, run: OpenRun, segment: Select[tuple[int]]) -> int:
     """Each profile of the segment as of the run is a member waiting for it; returns how many entered just now.
 
-    ``segment`` selects profile ids by the binds ``as_of`` and ``settled_through``. Selecting again adds who is new and takes up again
-    those the run was done with: what it does to them is only ever the difference that is missing.
+    ``segment`` selects profile ids by the binds ``as_of`` and ``settled_through``. Selecting again adds who is new and
+    takes up again those the run was done with: what it does to them is only ever the difference that is missing.
     """
     profiles = segment.params(as_of=run.as_of, settled_through=run.settled_through).subquery("segment")
     numbered = select(literal(run.run_id), profiles.c.profile_id)
