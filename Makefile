@@ -30,7 +30,7 @@ check: $(INSTALLED) ## style, types, import rules and definitions
 	$(BIN)/loyalty check
 
 test: check ## `make check`, then every test (WORKERS=2 side by side)
-	$(BIN)/pytest -n $(WORKERS)
+	$(BIN)/pytest -n $(WORKERS) --durations=15
 
 bench: $(INSTALLED) ## measure the rolling expiry
 	$(BIN)/python benchmarks/rolling_expiry.py

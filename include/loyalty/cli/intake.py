@@ -8,7 +8,6 @@ import typer
 from loyalty.cli.output import Format, FormatOption, progress, show
 from loyalty.cli.session import now, open_ledger
 from loyalty.errors import LoyaltyError
-from loyalty.services.import_events import import_events
 
 OUTCOME = ("read", "stored", "already_there", "rejected", "rejects_path")
 MappingOption = Annotated[
@@ -44,6 +43,9 @@ def events(
 
     Columns customer_id, action, occurred_at, and where wanted event_id and source; every other one is a parameter.
     """
+    # Arrow takes long to import, and no other command needs it.
+    from loyalty.services.import_events import import_events
+
     with open_ledger() as ledger, progress() as bars, ledger.connection.begin():
         bar = bars.add_task(f"reading {file.name}", total=None)
         outcome = import_events(

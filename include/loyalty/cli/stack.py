@@ -4,7 +4,6 @@ import typer
 from rich.console import Console
 
 from loyalty.cli.session import DATABASE
-from loyalty.local.demo import run_demo
 from loyalty.local.stack import Stack
 from loyalty.settings import load_settings
 
@@ -17,6 +16,8 @@ def add_to(app: typer.Typer) -> None:
 
 def demo() -> None:
     """Real purchases earn points, which expire day by day; a backfill by real Airflow makes up the last two weeks."""
+    from loyalty.local.demo import run_demo
+
     run_demo(load_settings(), Console(highlight=False))
 
 

@@ -13,11 +13,17 @@ from loyalty.services.report_run import RunReport, report_run
 
 
 class Reconcile(BaseOperator):
-    """Every invariant of the ledger holds; otherwise the task fails, with the rows that break one in its log."""
+    """Every invariant holds for the members of the run; otherwise the task fails, with the offending rows in its log."""
+
+    template_fields = ("journey_run",)
+
+    def __init__(self, *, journey_run: str = JOURNEY_RUN, **task: Any) -> None:
+        super().__init__(**task)
+        self.journey_run = journey_run
 
     def execute(self, context: Context) -> None:
         with ledger() as ours, ours.connection.begin():
-            findings = reconcile(ours.connection)
+            findings = reconcile(ours.connection, int(self.journey_run))
         for finding in findings:
             self._tell(finding)
         faults = ", ".join(f"{finding.invariant} ({finding.count} rows)" for finding in broken(findings))

@@ -26,9 +26,9 @@ class Finding:
         return self.count == 0
 
 
-def reconcile(connection: Connection) -> list[Finding]:
-    """What each invariant that exists so far says of this ledger; it only reads, and reads one state of it."""
-    return [_finding(name, rows(connection, name)) for name, rows in INVARIANTS.items()]
+def reconcile(connection: Connection, run_id: int | None = None) -> list[Finding]:
+    """What each invariant that exists so far says of this ledger, or of the members of one run; it only reads."""
+    return [_finding(name, rows(connection, name, run_id)) for name, rows in INVARIANTS.items()]
 
 
 def broken(findings: list[Finding]) -> list[Finding]:
@@ -44,16 +44,23 @@ def awaiting_settlement(connection: Connection) -> int:
 Rows = Iterator[dict[str, Any]]
 
 
-def _whole(connection: Connection, name: str) -> Rows:
-    for row in connection.execute(query(f"invariants/{name}")).mappings():
-        yield dict(row)
+def _whole(connection: Connection, name: str, run_id: int | None) -> Rows:
+    return _rows(connection, name, run_id=run_id)
 
 
-def _by_slices(connection: Connection, name: str) -> Rows:
-    bounds = [0, *connection.scalars(query("profile_bounds"), {"size": SLICE})]
+def _guards(connection: Connection, name: str, _run_id: int | None) -> Rows:
+    return _rows(connection, name)
+
+
+def _by_slices(connection: Connection, name: str, run_id: int | None) -> Rows:
+    bounds = [0, *connection.scalars(query("profile_bounds"), {"size": SLICE, "run_id": run_id})]
     for after, up_to in pairwise(bounds):
-        for row in connection.execute(query(f"invariants/{name}"), {"after": after, "up_to": up_to}).mappings():
-            yield dict(row)
+        yield from _rows(connection, name, after=after, up_to=up_to, run_id=run_id)
+
+
+def _rows(connection: Connection, name: str, **binds: object) -> Rows:
+    for row in connection.execute(query(f"invariants/{name}"), binds).mappings():
+        yield dict(row)
 
 
 def _finding(name: str, rows: Rows) -> Finding:
@@ -65,10 +72,10 @@ def _finding(name: str, rows: Rows) -> Finding:
     return Finding(name, count, tuple(shown))
 
 
-INVARIANTS: dict[str, Callable[[Connection, str], Rows]] = {
+INVARIANTS: dict[str, Callable[[Connection, str, int | None], Rows]] = {
     "1_balance_is_the_sum": _whole,
     "2_never_below_zero": _whole,
     "6_members_add_up": _whole,
-    "7_events_stay": _whole,
+    "7_events_stay": _guards,
     "8_expiry_follows_the_rule": _by_slices,
 }

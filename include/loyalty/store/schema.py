@@ -2,24 +2,29 @@
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from loyalty.errors import LoyaltyError
+from loyalty.store.queries import query
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def upgrade(connection: Connection) -> None:
     """The database has the newest schema; two callers at once do it one after the other."""
+    # Alembic takes half a second to import, and every task of a journey asks only for the version.
+    from alembic import command
+    from alembic.config import Config
+
     connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('loyalty.schema'))"))
     connection.execute(text("CREATE SCHEMA IF NOT EXISTS loyalty"))
     if current_version(connection) not in (None, *_known_versions()):
         require_current(connection)
-    command.upgrade(_configuration(connection), "head")
+    configuration = Config()
+    configuration.set_main_option("script_location", str(MIGRATIONS))
+    configuration.set_main_option("path_separator", "os")
+    configuration.attributes["connection"] = connection
+    command.upgrade(configuration, "head")
 
 
 def require_current(connection: Connection) -> None:
@@ -36,24 +41,17 @@ def require_current(connection: Connection) -> None:
 
 def current_version(connection: Connection) -> str | None:
     """The version that the database says it has; None where there is no schema."""
-    context = MigrationContext.configure(
-        connection, opts={"version_table": "schema_version", "version_table_schema": "loyalty"}
-    )
-    return context.get_current_revision()
+    if not connection.scalar(query("has_schema")):
+        return None
+    version: str | None = connection.scalar(query("schema_version"))
+    return version
 
 
 def newest_version() -> str:
     """The version that this code brings."""
-    return str(ScriptDirectory(str(MIGRATIONS)).get_current_head())
+    return max(_known_versions())
 
 
 def _known_versions() -> set[str]:
-    return {revision.revision for revision in ScriptDirectory(str(MIGRATIONS)).walk_revisions()}
-
-
-def _configuration(connection: Connection) -> Config:
-    configuration = Config()
-    configuration.set_main_option("script_location", str(MIGRATIONS))
-    configuration.set_main_option("path_separator", "os")
-    configuration.attributes["connection"] = connection
-    return configuration
+    """Each revision is one SQL file, named by its version: 0001_ledger.sql."""
+    return {path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("*.sql")}

@@ -1,6 +1,7 @@
 -- No balance is below zero at any moment of recording, unless the program allows debt.
 WITH moment AS (
     SELECT profile_id, recorded_at, sum(points) AS points FROM loyalty.event WHERE points IS NOT NULL
+      AND (CAST(:run_id AS bigint) IS NULL OR profile_id IN (SELECT profile_id FROM loyalty.journey_member WHERE run_id = :run_id))
     GROUP BY profile_id, recorded_at
 ), level AS (
     SELECT profile_id, recorded_at,

@@ -1,0 +1,185 @@
+"""The database keeps the invariants, whoever writes: these tests go round all of our code."""
+
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from threading import Thread
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from ledger import balance, profile, program_of, record, settle, wipe
+from loyalty.services.apply_program import apply_program
+from loyalty.services.reconcile import broken, reconcile
+from loyalty.store.database import transaction
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def connection(module_database: Engine) -> Iterator[Connection]:
+    with transaction(module_database) as connection:
+        wipe(connection)
+        apply_program(connection, program_of())
+    with module_database.connect() as connection:
+        yield connection
+
+
+@pytest.fixture
+def customer(connection: Connection) -> int:
+    with connection.begin():
+        customer = profile(connection, "the customer")
+        record(connection, customer, "points.loyalty", NOON, 100)
+    return customer
+
+
+@pytest.mark.parametrize("table", ["event", "event_3"])
+@pytest.mark.parametrize("verb", ["UPDATE loyalty.{} SET points = 1", "DELETE FROM loyalty.{}", "TRUNCATE loyalty.{}"])
+def test_events_are_never_changed_or_deleted(connection: Connection, table: str, verb: str) -> None:
+    with connection.begin():
+        for n in range(60):
+            record(connection, profile(connection, f"c{n}"), "points.loyalty", NOON, 1)
+    with pytest.raises(DBAPIError, match=r"never (changed or )?deleted"), connection.begin():
+        connection.execute(text(verb.format(table)))
+
+
+def test_a_balance_changes_only_with_the_ledger(connection: Connection, customer: int) -> None:
+    with pytest.raises(DBAPIError, match="only with an event of points"), connection.begin():
+        connection.execute(text("UPDATE loyalty.account SET balance = 1000000"))
+    with pytest.raises(DBAPIError, match="never deleted"), connection.begin():
+        connection.execute(text("DELETE FROM loyalty.account"))
+    assert balance(connection, customer) == 100
+
+
+def test_an_event_put_into_a_partition_is_booked_too(connection: Connection, customer: int) -> None:
+    with connection.begin():
+        part = connection.scalar(
+            text("SELECT tableoid::regclass::text FROM loyalty.event WHERE profile_id = :id LIMIT 1"), {"id": customer}
+        )
+        connection.execute(
+            text(
+                f"INSERT INTO {part} (profile_id, key, action, occurred_at, points, params) "
+                "VALUES (:id, :key, 'points.loyalty', now(), 7, jsonb_build_object('points', 7))"
+            ),
+            {"id": customer, "key": uuid4()},
+        )
+    assert balance(connection, customer) == 107
+
+
+INSERT = text(
+    "INSERT INTO loyalty.event (profile_id, key, action, occurred_at, points, params, refers_to) "
+    "VALUES (:id, gen_random_uuid(), :action, now(), :points, CAST(:params AS jsonb), :refers_to)"
+)
+REFUSED = {
+    "points that are not the amount": ("points.loyalty", 100, '{"points": 10}', None, "cannot move the balance by 100"),
+    "a fraction": ("points.loyalty", None, '{"points": 1.5}', None, "the amount 1.5"),
+    "a word": ("points.loyalty", None, '{"points": "ten"}', None, 'the amount "ten"'),
+    "an empty text": ("points.loyalty", None, '{"points": ""}', None, 'the amount ""'),
+    "nothing": ("points.loyalty", None, "{}", None, r"the amount \(none\)"),
+    "null": ("points.loyalty", None, '{"points": null}', None, "the amount null"),
+    "past 2^53": ("points.loyalty", None, '{"points": 9007199254740993}', None, "the amount 9007199254740993"),
+    "a negative earning": ("points.loyalty", -5, '{"points": -5}', None, "the amount -5"),
+    "a gain for a loss": ("client.activatePromotion", 5, '{"promotionRequireRedeemedPoints": 5}', None, "by 5"),
+    "points of an action without": ("page.visit", 5, '{"points": 5}', None, "cannot move the balance by 5"),
+    "a reversal of nothing": ("points.reverse", -5, '{"points": 5}', None, "must name, in refers_to"),
+    "a restore of what is not there": ("points.restore", 5, '{"points": 5}', uuid4(), "must name, in refers_to"),
+    "more than there is": (
+        "client.activatePromotion", -101, '{"promotionRequireRedeemedPoints": 101}', None, "would be -1, and .*no debt",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_an_event_that_is_not_right_is_refused_with_its_value(connection: Connection, customer: int, case: str) -> None:
+    action, points, params, refers_to, said = REFUSED[case]
+    values = {"id": customer, "action": action, "points": points, "params": params, "refers_to": refers_to}
+    with pytest.raises(DBAPIError, match=said), connection.begin():
+        connection.execute(INSERT, values)
+    assert balance(connection, customer) == 100
+
+
+@pytest.mark.parametrize(("amount", "points"), [('" 52 "', 52), ("52", 52), ("52.0", 52), ('"5.2e1"', 52), ("0", 0)])
+def test_a_whole_number_may_come_as_number_or_text(
+    connection: Connection, customer: int, amount: str, points: int
+) -> None:
+    params = f'{{"points": {amount}}}'
+    values = {"id": customer, "action": "points.loyalty", "points": points, "params": params, "refers_to": None}
+    with connection.begin():
+        connection.execute(INSERT, values)
+    assert balance(connection, customer) == 100 + points
+
+
+def test_an_event_about_nobody_is_refused(connection: Connection) -> None:
+    with pytest.raises(DBAPIError, match="a profile that does not exist"), connection.begin():
+        record(connection, 999_999, "points.loyalty", NOON, 1)
+
+
+def test_the_same_key_is_no_second_event(connection: Connection, customer: int) -> None:
+    key = uuid4()
+    with connection.begin():
+        record(connection, customer, "points.loyalty", NOON, 1, key=key)
+    with pytest.raises(IntegrityError), connection.begin():
+        record(connection, customer, "points.loyalty", NOON, 1, key=key)
+    assert balance(connection, customer) == 101
+
+
+def test_a_program_may_allow_debt(connection: Connection, customer: int) -> None:
+    with connection.begin():
+        apply_program(connection, program_of(allow_debt=True))
+        record(connection, customer, "client.activatePromotion", NOON, 150)
+        assert balance(connection, customer) == -50
+        assert broken(reconcile(connection)) == []
+
+
+def test_many_writers_at_once_lose_nothing(module_database: Engine, connection: Connection) -> None:
+    with connection.begin():
+        ids = [profile(connection, f"c{n}") for n in range(8)]
+        for one in ids:
+            record(connection, one, "points.loyalty", NOON, 1_000)
+    many = text(
+        "INSERT INTO loyalty.event (profile_id, key, action, occurred_at, points, params) "
+        "SELECT id, gen_random_uuid(), 'points.loyalty', CAST(:at AS timestamptz), 1, jsonb_build_object('points', 1) "
+        "FROM unnest(CAST(:ids AS bigint[])) AS id"
+    )
+
+    def write(seed: int) -> None:
+        chance = random.Random(seed)
+        for n in range(30):
+            with transaction(module_database) as own:
+                some = chance.sample(ids, 5)
+                own.execute(many, {"ids": some, "at": NOON + timedelta(minutes=chance.randrange(99))})
+            with transaction(module_database) as own:
+                record(own, chance.choice(ids), "client.activatePromotion", NOON + timedelta(hours=n), 1)
+
+    threads = [Thread(target=write, args=(seed,)) for seed in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with connection.begin():
+        assert broken(reconcile(connection)) == []
+        assert connection.scalar(text("SELECT sum(balance) FROM loyalty.account")) == 8_000 + 6 * 30 * 5 - 6 * 30
+
+
+FAULTS = {
+    "1_balance_is_the_sum": "UPDATE loyalty.account SET balance = balance + 1",
+    "6_members_add_up": "UPDATE loyalty.journey_run SET points = points + 1",
+    "7_events_stay": "ALTER TABLE loyalty.event DISABLE TRIGGER events_stay",
+    "8_expiry_follows_the_rule": "UPDATE loyalty.event SET points = -99 WHERE action = 'points.expire'",
+    "2_never_below_zero": "UPDATE loyalty.event SET recorded_at = '2020-01-01' WHERE points < 0",
+}
+
+
+@pytest.mark.parametrize("invariant", FAULTS)
+def test_reconcile_finds_what_was_done_behind_its_back(connection: Connection, customer: int, invariant: str) -> None:
+    settle(connection, program_of(), NOON.date() + timedelta(days=200))
+    with connection.begin():
+        assert broken(reconcile(connection)) == []
+        connection.execute(text("SET LOCAL session_replication_role = replica"))
+        connection.execute(text(FAULTS[invariant]))
+        found = broken(reconcile(connection))
+        assert invariant in {finding.invariant for finding in found}
+        assert all(finding.rows for finding in found)
+        connection.get_transaction().rollback()  # type: ignore[union-attr]
