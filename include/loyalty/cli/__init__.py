@@ -1,5 +1,5 @@
 """`loyalty …`: the same services from a terminal."""
 
-from loyalty.cli.app import app, main
+from loyalty.cli.app import app
 
-__all__ = ["app", "main"]
+__all__ = ["app"]

@@ -1,14 +1,32 @@
 """The command line as a whole: its commands, and how a fault is told."""
 
-import sys
+from typing import Any
 
 import typer
 from sqlalchemy.exc import DBAPIError
+from typer.core import TyperGroup
 
 from loyalty.cli import books, definitions, intake, journeys, ledger, stack
 from loyalty.errors import Faults, LoyaltyError
 
+
+class Commands(TyperGroup):
+    """Commands whose faults of input or surroundings are plain messages on standard error, with exit code 1."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except LoyaltyError as error:
+            faults = error.faults if isinstance(error, Faults) else (str(error),)
+        except DBAPIError as error:
+            faults = (f"the database refused or went away: {str(error.orig).strip()}",)
+        for fault in faults:
+            typer.echo(f"error: {fault}", err=True)
+        raise typer.Exit(1)
+
+
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -16,17 +34,3 @@ app = typer.Typer(
 )
 for part in (intake, journeys, books, definitions, ledger, stack):
     part.add_to(app)
-
-
-def main() -> None:
-    """The command of this process's arguments has run; a fault of input or surroundings is one plain message."""
-    try:
-        app()
-    except LoyaltyError as error:
-        lines = error.faults if isinstance(error, Faults) else (str(error),)
-        for line in lines:
-            print(f"error: {line}", file=sys.stderr)
-        sys.exit(1)
-    except DBAPIError as error:
-        print(f"error: the database refused or went away: {str(error.orig).strip()}", file=sys.stderr)
-        sys.exit(1)

@@ -22,7 +22,7 @@ def add_to(app: typer.Typer) -> None:
 def check() -> None:
     """List all faults of program.yaml and of every definition at once; needs no database."""
     settings = load_settings()
-    catalog = load_catalog(load_program(settings.program))
+    catalog = load_catalog(load_program(settings.program), source=str(settings.program))
     for warning in catalog.warnings:
         typer.echo(f"warning: {warning}", err=True)
     count = len(catalog.definitions)

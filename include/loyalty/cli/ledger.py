@@ -24,7 +24,7 @@ def add_to(app: typer.Typer) -> None:
 @db.command()
 def upgrade() -> None:
     """Bring the schema to the newest version; a second time changes nothing."""
-    with transaction(open_database(load_settings())) as connection:
+    with open_database(load_settings()) as engine, transaction(engine) as connection:
         upgrade_schema(connection)
         typer.echo(f"schema {current_version(connection)}")
 
@@ -32,7 +32,7 @@ def upgrade() -> None:
 @db.command()
 def version() -> None:
     """Say which version the schema has, and fail where it is not this code's."""
-    with transaction(open_database(load_settings())) as connection:
+    with open_database(load_settings()) as engine, transaction(engine) as connection:
         typer.echo(f"schema {current_version(connection) or '(none)'}")
         require_current(connection)
 
@@ -45,7 +45,7 @@ def apply(
 ) -> None:
     """Make the database keep to program.yaml; every command does so too, unless midnights would change."""
     settings = load_settings()
-    with transaction(open_database(settings)) as connection:
+    with open_database(settings) as engine, transaction(engine) as connection:
         require_current(connection)
         apply_program(connection, load_program(settings.program), resettle=resettle)
     typer.echo(f"the database keeps to {settings.program}")

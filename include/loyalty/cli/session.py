@@ -42,20 +42,26 @@ def open_ledger() -> Iterator[Ledger]:
     """The ledger that the settings name, its schema current and its rules those of the program."""
     settings = load_settings()
     program = load_program(settings.program)
-    catalog = load_catalog(program)
-    engine = open_database(settings)
-    with transaction(engine) as connection:
-        require_current(connection)
-        apply_program(connection, program)
-    with connect(engine) as connection:
-        yield Ledger(connection, program, catalog)
-    engine.dispose()
+    catalog = load_catalog(program, source=str(settings.program))
+    with open_database(settings) as engine:
+        with transaction(engine) as connection:
+            require_current(connection)
+            apply_program(connection, program)
+        with connect(engine) as connection:
+            yield Ledger(connection, program, catalog)
 
 
-def open_database(settings: Settings) -> Engine:
+@contextmanager
+def open_database(settings: Settings) -> Iterator[Engine]:
     """An engine on the database of LOYALTY_DATABASE_URL, else on the embedded one, which then runs and has a schema."""
-    if settings.database_url:
-        return open_engine(settings.database_url)
+    engine = open_engine(settings.database_url) if settings.database_url else _embedded(settings)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def _embedded(settings: Settings) -> Engine:
     server = EmbeddedPostgres(settings.home)
     if not server.running():
         typer.echo("starting the embedded PostgreSQL (`make down` stops it)", err=True)

@@ -1,11 +1,15 @@
 """Commands for the one-machine stack: PostgreSQL and Airflow of this installation's own."""
 
+from typing import TYPE_CHECKING
+
 import typer
 from rich.console import Console
 
 from loyalty.cli.session import DATABASE
-from loyalty.local.stack import Stack
 from loyalty.settings import load_settings
+
+if TYPE_CHECKING:
+    from loyalty.local.stack import Stack
 
 
 def add_to(app: typer.Typer) -> None:
@@ -23,7 +27,7 @@ def demo() -> None:
 
 def up() -> None:
     """Start PostgreSQL and Airflow on this machine, and say where the UI is."""
-    stack = Stack(load_settings(), DATABASE)
+    stack = _stack()
     stack.start()
     typer.echo(f"Airflow is at {stack.airflow.url}")
     for user, password in stack.airflow.passwords().items():
@@ -33,9 +37,16 @@ def up() -> None:
 
 def down() -> None:
     """Stop Airflow and PostgreSQL; nothing of what they hold is lost."""
-    Stack(load_settings(), DATABASE).stop()
+    _stack().stop()
 
 
 def clean() -> None:
     """Stop Airflow and PostgreSQL, and delete all that they hold."""
-    Stack(load_settings(), DATABASE).remove()
+    _stack().remove()
+
+
+def _stack() -> "Stack":
+    # Only these commands need what talks to Airflow.
+    from loyalty.local.stack import Stack
+
+    return Stack(load_settings(), DATABASE)

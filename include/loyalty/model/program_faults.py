@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from typing import Any
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import ModelWrapValidatorHandler, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -15,8 +15,10 @@ Place = tuple[int | str, ...]
 
 def known_zone(name: str) -> str:
     """The name, where it is one of a time zone."""
-    if name not in available_timezones():
-        raise _wrong(f"is no time zone; {nearest(name, available_timezones())}")
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise _wrong(f"is no time zone; {nearest(name, available_timezones())}") from None
     return name
 
 

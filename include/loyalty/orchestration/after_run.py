@@ -13,7 +13,7 @@ from loyalty.services.report_run import RunReport, report_run
 
 
 class Reconcile(BaseOperator):
-    """Every invariant holds for the members of the run; otherwise the task fails, with the offending rows in its log."""
+    """Every invariant holds for the run's members; otherwise the task fails, with the offending rows in its log."""
 
     template_fields = ("journey_run",)
 
