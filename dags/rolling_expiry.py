@@ -2,8 +2,8 @@
 
 ## What it does
 `select_members` freezes the segment *points to expire* as of the business date ▸ `expire_points` settles each member
-under the account's lock and commits batch by batch ▸ `reconcile` checks every invariant for the run's members ▸ `report` writes
-the totals. All of it is computed in PostgreSQL; Airflow carries ids and sums.
+under the account's lock and commits batch by batch ▸ `reconcile` checks every invariant for the run's members ▸
+`report` writes the totals. All of it is computed in PostgreSQL; Airflow carries ids and sums.
 
 ## When it runs
 At each midnight of the program's zone (`timezone` in program.yaml): the scheduler notices it within a second or two,

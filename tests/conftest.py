@@ -7,21 +7,17 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.pool import NullPool
 
+from databases import HOME, SERVER, admin, cloned
 from loyalty.local.postgres import EmbeddedPostgres
 from loyalty.store.database import open_engine, transaction
 from loyalty.store.schema import newest_version, upgrade
 
-HOME = "LOYALTY_TEST_HOME"
-SERVER = "LOYALTY_TEST_DATABASE_URL"
 TEMPLATE = f"loyalty_template_{newest_version()}"
 
 
@@ -68,18 +64,6 @@ def template(server: URL) -> str:
     return TEMPLATE
 
 
-@contextmanager
-def cloned(server: URL, template: str) -> Iterator[URL]:
-    """The URL of a copy of the template, which is dropped at the end."""
-    name = f"loyalty_{uuid4().hex[:12]}"
-    with admin(server).connect() as connection:
-        connection.execute(text("SELECT pg_advisory_lock_shared(42)"))
-        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"))
-        connection.execute(text("SELECT pg_advisory_unlock_shared(42)"))
-        yield server.set(database=name)
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-
-
 @pytest.fixture
 def database_url(server: URL, template: str) -> Iterator[URL]:
     """The URL of a migrated database of the test's own."""
@@ -102,7 +86,3 @@ def database(database_url: URL) -> Iterator[Engine]:
     engine = open_engine(database_url)
     yield engine
     engine.dispose()
-
-
-def admin(server: URL) -> Engine:
-    return create_engine(server, isolation_level="AUTOCOMMIT", poolclass=NullPool)

@@ -10,20 +10,24 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
+from functools import cache, lru_cache
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 from sqlalchemy.engine import URL
 from typer.testing import CliRunner
 
-from conftest import HOME, cloned
+from databases import HOME, cloned
 from ledger import settle
-from loyalty.cli import app
+from loyalty.cli import app, session
+from loyalty.definitions.load_catalog import load_catalog
 from loyalty.definitions.load_program import load_program
 from loyalty.local.cdnow import fetch_purchases
 from loyalty.local.demo import PROGRAM
 from loyalty.local.simulation import Story, play, read_points, write_redemptions
+from loyalty.model.catalog import Catalog
+from loyalty.model.program import Program
 from loyalty.services.reconcile import broken, reconcile
 from loyalty.store.database import open_engine, transaction
 
@@ -36,6 +40,35 @@ TOTALS = {
 }
 CLAMPED = (2_453_159, 1_164_600, 1_126_183, 162_376)
 Nets = dict[tuple[str, date], int]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_commands() -> Iterator[None]:
+    """Commands of one process keep its definitions and connections: the days take some thousands of commands."""
+    engines: dict[str, Engine] = {}
+
+    def kept_engine(url: str) -> Engine:
+        if url not in engines:
+            engines[url] = open_engine(url)
+            patch.setattr(engines[url], "dispose", lambda: None)
+        return engines[url]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(session, "load_program", cache(session.load_program))
+        patch.setattr(session, "load_catalog", kept_catalog)
+        patch.setattr(session, "open_engine", kept_engine)
+        yield
+    for engine in engines.values():
+        engine.dispose()
+
+
+@lru_cache
+def kept_catalog_of(program_json: str, source: str) -> Catalog:
+    return load_catalog(Program.model_validate_json(program_json), source)
+
+
+def kept_catalog(program: Program, source: str) -> Catalog:
+    return kept_catalog_of(program.model_dump_json(), source)
 
 
 @pytest.fixture(scope="module")

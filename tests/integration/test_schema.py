@@ -8,7 +8,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import URL
 
-from conftest import admin
+from databases import admin
 from loyalty.errors import LoyaltyError
 from loyalty.store.database import open_engine, transaction
 from loyalty.store.schema import current_version, newest_version, require_current, upgrade
