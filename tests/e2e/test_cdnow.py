@@ -43,7 +43,7 @@ Nets = dict[tuple[str, date], int]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def quick_commands() -> Iterator[None]:
+def kept_engines() -> Iterator[dict[str, Engine]]:
     """Commands of one process keep its definitions and connections: the days take some thousands of commands."""
     engines: dict[str, Engine] = {}
 
@@ -57,9 +57,13 @@ def quick_commands() -> Iterator[None]:
         patch.setattr(session, "load_program", cache(session.load_program))
         patch.setattr(session, "load_catalog", kept_catalog)
         patch.setattr(session, "open_engine", kept_engine)
-        yield
+        yield engines
+        close_all(engines)
+
+
+def close_all(engines: Mapping[str, Engine]) -> None:
     for engine in engines.values():
-        engine.dispose()
+        Engine.dispose(engine)
 
 
 @lru_cache
@@ -84,10 +88,17 @@ def stories(purchases: Path) -> Mapping[str, Mapping[str, Story]]:
 
 
 @pytest.fixture(scope="module")
-def history(server: URL, template: str, purchases: Path, stories: Mapping[str, Mapping[str, Story]]) -> Iterator[str]:
+def history(
+    server: URL,
+    template: str,
+    purchases: Path,
+    stories: Mapping[str, Mapping[str, Story]],
+    kept_engines: dict[str, Engine],
+) -> Iterator[str]:
     """The name of a database with the whole second history in it, and no midnight settled."""
     with cloned(server, template) as url:
         Shell(url).record_all(purchases, stories["full hundreds are redeemed"])
+        close_all(kept_engines)  # nobody may be connected to what is copied
         yield str(url.database)
 
 
