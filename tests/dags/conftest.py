@@ -31,6 +31,7 @@ def pytest_configure() -> None:
     }
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All tests of this folder share one worker, and so one Airflow."""
     for item in items:
