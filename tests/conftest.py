@@ -8,10 +8,12 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import URL, make_url
+from xdist.scheduler import LoadScopeScheduling
 
 from databases import HOME, SERVER, admin, cloned
 from loyalty.local.postgres import EmbeddedPostgres
@@ -26,6 +28,21 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.pop(name, None)
     if not hasattr(config, "workerinput"):
         os.environ[HOME] = tempfile.mkdtemp(prefix="loyalty-test-")
+
+
+# Tests below one of these share an Airflow, and so a worker.
+TOGETHER = ("tests/dags/", "tests/e2e/test_airflow")
+
+
+class Together(LoadScopeScheduling):
+    """Hands out tests one by one, but those that belong together all to one worker, and first."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((start for start in TOGETHER if nodeid.startswith(start)), nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
+    return Together(config, log)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

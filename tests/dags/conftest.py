@@ -31,14 +31,6 @@ def pytest_configure() -> None:
     }
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All tests of this folder share one worker, and so one Airflow."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("dags"))
-
-
 @pytest.fixture
 def dags() -> dict[str, Any]:
     """The DAGs of the project, by their ids; fresh, since a run in this process leaves its parameters in them."""

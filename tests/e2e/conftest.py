@@ -27,14 +27,6 @@ from loyalty.store.database import open_engine
 LAST_DAY = date(1998, 6, 30)
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All tests that need Airflow run on one worker (with `--dist loadgroup`)."""
-    for item in items:
-        if "airflow" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("airflow"))
-
-
 @dataclass(frozen=True)
 class RunningAirflow:
     """Scheduler, triggerer, DAG processor and API server, and the ledger that their tasks work on."""
