@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 from fnmatch import fnmatch
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +219,9 @@ def commands(services: dict[str, Any]) -> list[list[str]]:
     return found
 
 
+@pytest.mark.skipif(
+    find_spec("airflow.providers.fab") is None, reason="needs the FAB provider: install the extra `production`"
+)
 def test_every_airflow_command_is_understood(
     commands: list[list[str]], services: dict[str, Any], tmp_path: Path
 ) -> None:
