@@ -110,10 +110,6 @@ class AirflowApi:
         }
         return int(self._rest.call("POST", "/api/v2/backfills", json=wanted)["id"])
 
-    def cancel_backfill(self, backfill_id: int) -> None:
-        """The backfill is closed, and the next one for its DAG may be made; its queued runs fail."""
-        self._rest.call("PUT", f"/api/v2/backfills/{backfill_id}/cancel", unless=httpx.codes.CONFLICT)
-
     def _knows(self, dag_id: str) -> bool:
         return bool(self._rest.call("GET", f"/api/v2/dags/{dag_id}", unless=httpx.codes.NOT_FOUND))
 

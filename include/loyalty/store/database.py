@@ -30,10 +30,10 @@ def open_engine(url: str | URL) -> Engine:
             "connect_timeout": 10,
         },
     )
-    return prepared(engine)
+    return _refusing_old_servers(engine)
 
 
-def prepared(engine: Engine) -> Engine:
+def _refusing_old_servers(engine: Engine) -> Engine:
     """The same engine, made to tell of a server that is too old for the ledger."""
 
     @event.listens_for(engine, "first_connect")
