@@ -29,8 +29,8 @@ check: $(INSTALLED) ## style, types, import rules and definitions
 	$(BIN)/lint-imports
 	$(BIN)/loyalty check
 
-test: check ## `make check`, then every test (WORKERS=2 side by side)
-	$(BIN)/pytest -n $(WORKERS) --durations=15
+test: check ## `make check`, then the tests (WORKERS=2 side by side; ALL=1 adds the cases that take minutes each)
+	$(BIN)/pytest -n $(WORKERS) --durations=15 $(if $(ALL),--all)
 
 bench: $(INSTALLED) ## measure the rolling expiry
 	$(BIN)/python benchmarks/rolling_expiry.py

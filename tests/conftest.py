@@ -23,6 +23,17 @@ from loyalty.store.schema import newest_version, upgrade
 TEMPLATE = f"loyalty_template_{newest_version()}"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all", action="store_true", help="run the exhaustive cases too, which take minutes each")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--all"):
+        left_out = [item for item in items if item.get_closest_marker("exhaustive")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
 def pytest_configure(config: pytest.Config) -> None:
     for name in ("LOYALTY_DATABASE_URL", "LOYALTY_PROGRAM", "LOYALTY_HOME"):
         os.environ.pop(name, None)
