@@ -104,7 +104,10 @@ def wipe(connection: Connection) -> None:
     """The ledger is empty again, guards or not, and nothing is settled."""
     connection.execute(text("SET LOCAL session_replication_role = replica"))
     connection.execute(
-        text("TRUNCATE loyalty.event, loyalty.account, loyalty.profile, loyalty.journey_run, loyalty.journey_member")
+        text(
+            "TRUNCATE loyalty.event, loyalty.account, loyalty.profile, loyalty.promotion_activation, "
+            "loyalty.journey_run, loyalty.journey_chunk, loyalty.journey_member"
+        )
     )
     connection.execute(text("UPDATE loyalty.program SET settled_through = '0001-01-01', fingerprint = ''"))
     connection.execute(text("SET LOCAL session_replication_role = origin"))

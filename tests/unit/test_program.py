@@ -89,7 +89,7 @@ def test_a_program_survives_json() -> None:
         ("points.forever: {", "points.expire: {", "'points.expire': is built in and cannot earn points"),
         ("points.forever: {", "transaction.charge: {", "'transaction.charge': is built in and cannot earn points"),
         ("earns: points.loyalty", "earns: points.loyalti", "'points.loyalti': is none of earning_actions; did you"),
-        ("name: survey", "name: purchase", "earning_rules[1].name: 'purchase': names an earlier rule too"),
+        ("name: survey", "name: purchase", "earning_rules[1].name: 'purchase': names an earlier one too"),
         ("name: survey", "name: My Survey", "earning_rules[1].name: 'My Survey': "),
         ("action: survey.completed", "action: points.loyalty", "earning_rules[1].action: 'points.loyalty': moves the"),
         ("action: survey.completed", "action: client.activatePromotion", "moves the balance itself"),

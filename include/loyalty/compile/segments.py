@@ -10,16 +10,16 @@ from loyalty.compile.events import chosen
 from loyalty.compile.expressions import values_needed
 from loyalty.compile.sources import Source
 from loyalty.model.aggregates import Aggregate
-from loyalty.model.catalog import Catalog
+from loyalty.model.catalog import Catalog, Value
 from loyalty.model.formulas import Attribute, every_part
 from loyalty.model.program import Program
-from loyalty.model.references import every_condition, formulas, key_of
+from loyalty.model.references import AnyDefinition, every_condition, formulas, key_of
 from loyalty.model.segments import AllOf, AnyOf, AttributeIs, Condition, Happened, Segment, Tagged, Unsettled
 from loyalty.store.tables import account, event, profile
 
 
-def compile_segment(catalog: Catalog, program: Program, segment: Segment) -> Select[Any]:
-    """Selects the profile_id of every profile of the segment, once; bind: ``as_of``.
+def compile_segment(catalog: Catalog, program: Program, segment: Segment, values: Sequence[Value] = ()) -> Select[Any]:
+    """Selects the profile_id of every profile of the segment, once, and the values beside it; bind: ``as_of``.
 
     Few are left by an index or a cheap condition, else by events that happened; only theirs are aggregated then.
     """
@@ -27,10 +27,11 @@ def compile_segment(catalog: Catalog, program: Program, segment: Segment) -> Sel
     cheap = any(map(_narrows, conjuncts))
     start = None if cheap else next(filter(_only_happened, conjuncts), None)
     others = [one for one in conjuncts if one is not start]
-    source = Source(catalog, program, *_base(catalog, program, segment, others, start))
-    counts = _add_values(source, segment, others, narrow=cheap or start is not None)
+    source = Source(catalog, program, *_base(catalog, program, [segment, *values], others, start))
+    counts = _add_values(source, [segment, *values], others, narrow=cheap or start is not None)
     conditions = [condition_column(one, source.scope, counts) for one in others]
-    return select(source.profile_id).select_from(source.rows).where(*conditions)
+    columns = [source.values[key_of(one)].label(one.name) for one in values]
+    return select(source.profile_id, *columns).select_from(source.rows).where(*conditions)
 
 
 def _conjuncts(condition: Condition) -> Iterator[Condition]:
@@ -56,7 +57,11 @@ def _only_happened(condition: Condition) -> bool:
 
 
 def _base(
-    catalog: Catalog, program: Program, segment: Segment, others: Sequence[Condition], start: Condition | None
+    catalog: Catalog,
+    program: Program,
+    definitions: Sequence[AnyDefinition],
+    others: Sequence[Condition],
+    start: Condition | None,
 ) -> tuple[FromClause, ColumnElement[int]]:
     """The tables that the cheap conditions need, led by the one that leaves the fewest rows."""
     leaves = [leaf for one in others for leaf in every_condition(one)]
@@ -65,7 +70,7 @@ def _base(
         wanted.append(_found(start, program))
     if any(isinstance(leaf, Unsettled) for leaf in leaves):
         wanted.append(account)
-    if not wanted or _reads_profile(catalog, segment, leaves):
+    if not wanted or _reads_profile(catalog, definitions, leaves):
         wanted.append(profile)
     rows, *joined = wanted
     profile_id = rows.c.profile_id
@@ -74,8 +79,9 @@ def _base(
     return rows, profile_id
 
 
-def _reads_profile(catalog: Catalog, segment: Segment, leaves: Sequence[Condition]) -> bool:
-    parts = [part for one in catalog.parts(segment) for formula in formulas(one) for part in every_part(formula)]
+def _reads_profile(catalog: Catalog, definitions: Sequence[AnyDefinition], leaves: Sequence[Condition]) -> bool:
+    known = dict.fromkeys(part for one in definitions for part in catalog.parts(one))
+    parts = [part for one in known for formula in formulas(one) for part in every_part(formula)]
     return any(isinstance(one, AttributeIs | Tagged | Attribute) for one in [*leaves, *parts])
 
 
@@ -93,10 +99,10 @@ def _profiles_of(happened: Happened, program: Program) -> Select[Any]:
 
 
 def _add_values(
-    source: Source, segment: Segment, conditions: Sequence[Condition], *, narrow: bool
+    source: Source, definitions: Sequence[AnyDefinition], conditions: Sequence[Condition], *, narrow: bool
 ) -> dict[Happened, ColumnElement[int]]:
     """All aggregates and counts of events, in one pass, and the expressions; returns the counts."""
-    parts = values_needed(source.catalog, [segment])
+    parts = values_needed(source.catalog, definitions)
     leaves = dict.fromkeys(leaf for one in conditions for leaf in every_condition(one) if isinstance(leaf, Happened))
     labels = {happened: f"_happened_{at}" for at, happened in enumerate(leaves, start=1)}
     wanted = {one.name: one for one in parts if isinstance(one, Aggregate)}

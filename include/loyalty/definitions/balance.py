@@ -21,7 +21,7 @@ from loyalty.model.aggregates import Aggregate, EventReference
 from loyalty.model.catalog import Catalog, Value
 from loyalty.model.expressions import Expression, highest, when
 from loyalty.model.formulas import Operand
-from loyalty.model.periods import Period, last, lifetime
+from loyalty.model.periods import Last, Period, lifetime
 from loyalty.model.program import Program
 from loyalty.model.references import AnyDefinition
 from loyalty.model.segments import Segment, Unsettled
@@ -42,7 +42,7 @@ def shipped_definitions(program: Program) -> tuple[AnyDefinition, ...]:
     matured = _matured(program)
     values = _by_name(*collected, *lost, *matured)
     values |= _by_name(*_conclusions(program, values))
-    return (*values.values(), *_segments(program, values["points_to_expire"]))
+    return (*values.values(), *_segments(program, values["points_to_expire"], values["points_to_cancel"]))
 
 
 def _collected(program: Program, adjusted_up: tuple[Aggregate, ...]) -> tuple[Value, ...]:
@@ -97,9 +97,9 @@ def _conclusions(program: Program, values: dict[str, Value]) -> tuple[Value, ...
         title="Points to expire",
         formula=when(matured <= lost, 0, otherwise=matured - lost),
     )
-    spared = _sum(
-        "earned_last_month", "Points earned in the last month", *program.earning_actions, period=last(months=1)
-    )
+    length = program.cancellation.spared
+    title = f"Points earned in the last {length.describe()}"
+    spared = _sum("spared_points", title, *program.earning_actions, period=Last(length=length))
     to_cancel = Expression(
         name="points_to_cancel",
         title="Points to cancel",
@@ -108,7 +108,7 @@ def _conclusions(program: Program, values: dict[str, Value]) -> tuple[Value, ...
     return balance, to_expire, spared, to_cancel
 
 
-def _segments(program: Program, to_expire: Value) -> tuple[Segment, ...]:
+def _segments(program: Program, to_expire: Value, to_cancel: Value) -> tuple[Segment, ...]:
     just_due = earned_just_before_due(program)
     some_to_expire = to_expire > 0
     return (
@@ -118,6 +118,7 @@ def _segments(program: Program, to_expire: Value) -> tuple[Segment, ...]:
             title="Customers with points to expire, earned in the last 24 hours before they fell due",
             where=just_due & some_to_expire if just_due else some_to_expire,
         ),
+        Segment(name="points_to_cancel", title="Customers with points to cancel", where=to_cancel > 0),
     )
 
 

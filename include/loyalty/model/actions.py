@@ -31,6 +31,8 @@ BUILT_IN_ACTIONS: dict[str, ActionMeaning] = {
     "client.activatePromotion": ActionMeaning("redeem", "promotionRequireRedeemedPoints"),
     "client.deactivatePromotion": ActionMeaning("return", "returnedPoints"),
     "points.locked": NOTHING,
+    "points.unlocked": NOTHING,
+    "points.engineError": NOTHING,
     "client.redeemPromotion": NOTHING,
     "transaction.charge": NOTHING,
     "transaction.refund": NOTHING,

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, StrictBo
 from pydantic_core import PydanticCustomError
 
 from loyalty.model.actions import BUILT_IN_ACTIONS, EARNING, NOTHING, ActionMeaning
+from loyalty.model.cancellation import Cancellation
 from loyalty.model.filters import Filter
 from loyalty.model.frozen import Frozen, Slug, fingerprint_of
 from loyalty.model.program_faults import cross_checked, known_zone
@@ -61,6 +62,23 @@ class EarningRule(Frozen):
         return self
 
 
+class Promotion(Frozen):
+    """What customers may pay points for; paid for, it lives ``valid_days`` days, and not past ``valid_to``."""
+
+    name: Slug
+    title: str = Field(min_length=1)
+    required_points: Annotated[StrictInt, Field(ge=1)]
+    valid_from: date | None = Field(default=None, description="the first local day on which it may be activated")
+    valid_to: date | None = Field(default=None, description="the last local day on which it is worth anything")
+    valid_days: Annotated[StrictInt, Field(ge=1, le=36_500)] | None = None
+
+    @model_validator(mode="after")
+    def _ends_after_it_begins(self) -> Self:
+        if self.valid_from and self.valid_to and self.valid_from > self.valid_to:
+            raise PydanticCustomError("order", "valid_from must not lie after valid_to")
+        return self
+
+
 class Definitions(Frozen):
     """What the operator defines beside what is shipped, each in the form in which it prints itself as JSON."""
 
@@ -79,6 +97,8 @@ class Program(Frozen):
     point_value: Decimal = Field(ge=0, description="the money value of one point")
     earning_actions: dict[ActionName, EarningAction] = Field(min_length=1)
     earning_rules: tuple[EarningRule, ...] = ()
+    promotions: tuple[Promotion, ...] = ()
+    cancellation: Cancellation = Cancellation()
     ends_on: date | None = Field(default=None, description="the last day whose midnight Airflow settles by itself")
     batch_size: Annotated[StrictInt, Field(ge=1)] = Field(default=50_000, description="members per transaction")
     definitions: Definitions = Definitions()

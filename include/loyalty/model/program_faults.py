@@ -42,16 +42,25 @@ def _cross_faults(raw: Mapping[str, Any]) -> Iterator[tuple[Place, Any, str]]:
             yield ("earning_actions", name), name, "is built in and cannot earn points; choose another name"
     rules = raw.get("earning_rules")
     if isinstance(rules, list | tuple):
+        yield from _names_given_twice("earning_rules", rules)
         yield from _rule_faults(rules, earning)
+    promotions = raw.get("promotions")
+    if isinstance(promotions, list | tuple):
+        yield from _names_given_twice("promotions", promotions)
+
+
+def _names_given_twice(key: str, parts: list[Any] | tuple[Any, ...]) -> Iterator[tuple[Place, Any, str]]:
+    names: set[str] = set()
+    for at, part in enumerate(parts):
+        name = _part(part, "name")
+        if isinstance(name, str) and name in names:
+            yield (key, at, "name"), name, "names an earlier one too; each needs its own"
+        names |= {name} if isinstance(name, str) else set()
 
 
 def _rule_faults(rules: list[Any] | tuple[Any, ...], earning: list[str]) -> Iterator[tuple[Place, Any, str]]:
-    names: set[str] = set()
     for at, rule in enumerate(rules):
-        name, action, earns = (_part(rule, key) for key in ("name", "action", "earns"))
-        if isinstance(name, str) and name in names:
-            yield ("earning_rules", at, "name"), name, "names an earlier rule too; each needs its own"
-        names |= {name} if isinstance(name, str) else set()
+        action, earns = (_part(rule, key) for key in ("action", "earns"))
         if isinstance(earns, str) and earns not in earning:
             yield ("earning_rules", at, "earns"), earns, f"is none of earning_actions; {nearest(earns, earning)}"
         if isinstance(action, str) and (action in earning or BUILT_IN_ACTIONS.get(action, NOTHING) != NOTHING):

@@ -21,6 +21,8 @@ def apply_program(connection: Connection, program: Program, *, resettle: bool = 
     resettles = _check_changes(connection, program, consent=resettle)
     rules = json.dumps(program.model_dump(mode="json")["earning_rules"])
     connection.execute(query("apply_actions"), {"actions": json.dumps(_actions(program)), "rules": rules})
+    promotions = json.dumps(program.model_dump(mode="json")["promotions"])
+    connection.execute(query("apply_promotions"), {"promotions": promotions})
     connection.execute(
         query("apply_program"),
         {

@@ -13,12 +13,17 @@ from loyalty.store.queries import query
 
 @dataclass(frozen=True)
 class RunTotals:
-    """What a finished run did: members, points taken net of those given back, points due that were not there."""
+    """What a finished run did: members, those of them that failed, points taken net of those given back.
+
+    ``returned`` are points that deactivated promotions gave back before; ``shortfall`` points due that were not there.
+    """
 
     run_id: int
     business_date: date
     member_count: int
+    failed_count: int
     points: int
+    returned: int
     shortfall: int
 
 
@@ -63,6 +68,8 @@ def open_run(
 
 
 def finish_run(connection: Connection, run_id: int) -> RunTotals:
-    """The run is completed and holds the totals of its members."""
-    row = connection.execute(query("finish_run"), {"run_id": run_id}).one()
-    return RunTotals(row.run_id, row.business_date, row.member_count, int(row.points), int(row.shortfall))
+    """The run is completed and holds the totals of its members; one with members on the way is refused."""
+    row = connection.execute(query("finish_run"), {"run_id": run_id}).one_or_none()
+    if row is None:
+        raise LoyaltyError(f"run {run_id} has members on the way: it is not finished")
+    return RunTotals(*row)

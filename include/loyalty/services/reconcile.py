@@ -75,6 +75,9 @@ def _finding(name: str, rows: Rows) -> Finding:
 INVARIANTS: dict[str, Callable[[Connection, str, int | None], Rows]] = {
     "1_balance_is_the_sum": _whole,
     "2_never_below_zero": _whole,
+    "3_cancelled_once": _whole,
+    "4_locked_customers_cannot_spend": _whole,
+    "5_cancelled_under_a_lock": _whole,
     "6_members_add_up": _whole,
     "7_events_stay": _guards,
     "8_expiry_follows_the_rule": _by_slices,

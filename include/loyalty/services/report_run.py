@@ -1,6 +1,6 @@
 """What a finished run did, in numbers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 
 from sqlalchemy import Connection, select
@@ -31,7 +31,7 @@ class RunReport:
 
 def report_run(connection: Connection, run_id: int) -> RunReport:
     """The numbers of a completed run, read from its record and its events."""
-    columns = (journey_run.c[name] for name in ("run_id", "business_date", "member_count", "points", "shortfall"))
+    columns = (journey_run.c[field.name] for field in fields(RunTotals))
     completed = select(*columns).where(journey_run.c.run_id == run_id, journey_run.c.state == "completed")
     totals = connection.execute(completed).one_or_none()
     if totals is None:

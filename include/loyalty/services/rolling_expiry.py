@@ -38,16 +38,27 @@ def snapshot(
 
 
 def expire(connection: Connection, run_id: int, *, size: int, on_batch: Progress | None = None) -> int:
-    """No member of the run waits; one commit a batch, so that a restart goes on where this stopped. Returns points."""
+    """No member of the run waits; one commit a batch, so that a restart goes on where this stopped. Returns points.
+
+    Members whose balance another journey has locked have failed; they keep their mark, and the next run finds them.
+    """
     points = 0
     while True:
         with connection.begin():
             batch = expire_points(connection, run_id, size=size)
-        if batch.member_count == 0:
+            if batch.member_count == 0:
+                connection.execute(query("leave_locked"), {"run_id": run_id})
+        if batch.member_count == 0 and not _waiting(connection, run_id):
             return points
         points += batch.points
         if on_batch:
             on_batch(batch)
+
+
+def _waiting(connection: Connection, run_id: int) -> bool:
+    """Whether a lock ended just after its account was passed over."""
+    with connection.begin():
+        return bool(connection.scalar(query("members_wait"), {"run_id": run_id}))
 
 
 def finish(connection: Connection, run_id: int) -> RunTotals:

@@ -18,7 +18,7 @@ def select_members(connection: Connection, run: OpenRun, segment: Select[tuple[i
     members = insert(journey_member).from_select(["run_id", "profile_id"], numbered)
     again = members.on_conflict_do_update(
         index_elements=["run_id", "profile_id"],
-        set_={"state": "selected", "finished_at": None},
-        where=journey_member.c.state == "completed",
+        set_={"state": "selected", "finished_at": None, "reason": None, "detail": None},
+        where=journey_member.c.state.in_(("completed", "failed")),
     )
     return connection.execute(again).rowcount

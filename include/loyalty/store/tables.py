@@ -42,6 +42,7 @@ action = Table(
     Column("parameter", Text),
     Column("validity_days", Integer),
     Column("feeds_rules", Boolean, nullable=False, server_default=SERVER_SETS),
+    Column("is_signal", Boolean, nullable=False, server_default=SERVER_SETS),
 )
 
 profile = Table(
@@ -62,6 +63,9 @@ account = Table(
     Column("latest_at", Instant),
     Column("settle_on", Date),
     Column("award_from", Instant),
+    Column("lock_run_id", BigInteger),
+    Column("lock_token", UUID(as_uuid=True)),
+    Column("lock_expires_at", Instant),
 )
 Index("account_settle_on", account.c.settle_on, account.c.profile_id, postgresql_where=account.c.settle_on.is_not(None))
 Index("account_award_from", account.c.profile_id, postgresql_where=account.c.award_from.is_not(None))
@@ -84,6 +88,37 @@ event = Table(
 )
 Index("event_occurred_at", event.c.profile_id, event.c.occurred_at)
 
+promotion = Table(
+    "promotion",
+    metadata,
+    Column("promotion", Text, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("required_points", BigInteger, nullable=False),
+    Column("valid_from", Date),
+    Column("valid_to", Date),
+    Column("valid_days", Integer),
+    Column("is_offered", Boolean, nullable=False, server_default=SERVER_SETS),
+)
+
+promotion_activation = Table(
+    "promotion_activation",
+    metadata,
+    Column("profile_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("activation", UUID(as_uuid=True), primary_key=True),
+    Column("promotion", Text, nullable=False),
+    Column("points", BigInteger, nullable=False),
+    Column("state", Text, nullable=False, server_default=SERVER_SETS),
+    Column("activated_at", Instant, nullable=False),
+    Column("lapses_at", Instant),
+    Column("run_id", BigInteger),
+    Column("ended_at", Instant),
+)
+Index(
+    "promotion_activation_open",
+    promotion_activation.c.profile_id,
+    postgresql_where=promotion_activation.c.state.in_(("active", "deactivating")),
+)
+
 journey_run = Table(
     "journey_run",
     metadata,
@@ -100,7 +135,27 @@ journey_run = Table(
     Column("shortfall", BigInteger, nullable=False, server_default=SERVER_SETS),
     Column("started_at", Instant, nullable=False, server_default=SERVER_SETS),
     Column("finished_at", Instant),
+    Column("settings", JSONB, nullable=False, server_default=SERVER_SETS),
+    Column("audience_of", BigInteger, ForeignKey("loyalty.journey_run.run_id")),
+    Column("frozen_at", Instant),
+    Column("spared_from", Instant),
+    Column("decision", Text),
+    Column("decided_by", Text),
+    Column("decided_at", Instant),
+    Column("failed_count", BigInteger, nullable=False, server_default=SERVER_SETS),
+    Column("returned", BigInteger, nullable=False, server_default=SERVER_SETS),
     UniqueConstraint("journey", "run_key"),
+)
+
+journey_chunk = Table(
+    "journey_chunk",
+    metadata,
+    Column("run_id", BigInteger, ForeignKey("loyalty.journey_run.run_id"), primary_key=True),
+    Column("chunk", Integer, primary_key=True),
+    Column("first_profile_id", BigInteger, nullable=False),
+    Column("last_profile_id", BigInteger, nullable=False),
+    Column("lock_deadline_at", Instant),
+    Column("deactivation_deadline_at", Instant),
 )
 
 journey_member = Table(
@@ -114,6 +169,15 @@ journey_member = Table(
     Column("shortfall", BigInteger, nullable=False, server_default=SERVER_SETS),
     Column("selected_at", Instant, nullable=False, server_default=SERVER_SETS),
     Column("finished_at", Instant),
+    Column("detail", Text),
+    Column("approved", BigInteger, nullable=False, server_default=SERVER_SETS),
+    Column("returned", BigInteger, nullable=False, server_default=SERVER_SETS),
+    Column("lock_requested_at", Instant),
+    Column("locked_at", Instant),
+    Column("lock_expires_at", Instant),
+    Column("released_at", Instant),
+    Column("balance_locked", BigInteger),
+    Column("balance_after", BigInteger),
 )
 Index(
     "journey_member_selected",

@@ -54,7 +54,7 @@ WHERE referred.profile_id = e.profile_id
     AND e.occurred_at < :as_of) AS adjusted_points,
   sum(e.points) FILTER (WHERE e.action = 'points.loyalty'
     AND e.occurred_at < :as_of
-    AND e.occurred_at >= loyalty.local_instant(timezone('Europe/Warsaw', :as_of) - make_interval(0, 1, 0, 0, 0), 'Europe/Warsaw')) AS earned_last_month
+    AND e.occurred_at >= loyalty.local_instant(timezone('Europe/Warsaw', :as_of) - make_interval(0, 1, 0, 0, 0), 'Europe/Warsaw')) AS spared_points
 FROM loyalty.event AS e
 WHERE e.action IN ('points.loyalty', 'points.reverse', 'points.adjust', 'points.expire', 'points.restore', 'client.activatePromotion', 'client.deactivatePromotion', 'points.cancel')
     AND e.occurred_at <= :as_of
@@ -66,4 +66,4 @@ JOIN LATERAL (SELECT coalesce(fact.cancellation_points, 0) - coalesce(fact.resto
 JOIN LATERAL (SELECT (coalesce(fact.gifted_points, 0) + coalesce(fact.corrections_of_earnings, 0) + coalesce(fact.corrections_of_gifts, 0)) - coalesce(fact.adjusted_points, 0) AS adjusted_down) AS the_adjusted_down ON true
 JOIN LATERAL (SELECT the_expired_points.expired_points + the_redeemed_points.redeemed_points + the_cancelled_points.cancelled_points + the_adjusted_down.adjusted_down AS points_lost) AS the_points_lost ON true
 JOIN LATERAL (SELECT the_collected_points.collected_points - the_points_lost.points_lost AS current_balance) AS the_current_balance ON true
-JOIN LATERAL (SELECT greatest(0, the_current_balance.current_balance - coalesce(fact.earned_last_month, 0)) AS points_to_cancel) AS the_points_to_cancel ON true;
+JOIN LATERAL (SELECT greatest(0, the_current_balance.current_balance - coalesce(fact.spared_points, 0)) AS points_to_cancel) AS the_points_to_cancel ON true;

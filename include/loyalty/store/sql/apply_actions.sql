@@ -6,7 +6,7 @@ WITH wanted AS MATERIALIZED (
          AS a(action text, effect text, parameter text, validity_days integer, feeds_rules boolean)
 ), gone AS (
     DELETE FROM loyalty.action
-    WHERE effect IN ('earn', 'none') AND action NOT IN (SELECT action FROM wanted)
+    WHERE effect IN ('earn', 'none') AND NOT is_signal AND action NOT IN (SELECT action FROM wanted)
 ), news AS (
     SELECT e.profile_id, min(e.occurred_at) AS award_from
     FROM loyalty.event AS e JOIN wanted USING (action) CROSS JOIN loyalty.program

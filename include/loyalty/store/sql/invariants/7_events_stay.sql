@@ -4,8 +4,9 @@ WITH guarded AS (
     UNION ALL SELECT 'loyalty.account'::regclass
 ), wanted AS (
     SELECT relid, unnest(CASE WHEN relid = 'loyalty.account'::regclass
-        THEN ARRAY['balance_follows_the_ledger', 'accounts_open_empty', 'accounts_stay']
-        ELSE ARRAY['a_check_events', 'b_book_events', 'events_are_not_truncated', 'events_stay'] END) AS guard
+        THEN ARRAY['balance_follows_the_ledger', 'accounts_open_empty', 'accounts_stay', 'live_locks_are_not_stolen']
+        ELSE ARRAY['a_check_events', 'a_lock_accounts', 'b_book_events', 'c_confirm_locks', 'd_follow_promotions', 'e_hear_engines',
+                   'events_are_not_truncated', 'events_stay'] END) AS guard
     FROM guarded
 )
 SELECT wanted.relid::text AS guarded, wanted.guard, CASE WHEN tgname IS NULL THEN 'missing' ELSE 'switched off' END AS fault

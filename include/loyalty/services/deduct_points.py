@@ -1,0 +1,36 @@
+"""Take the points: the amount computed again under the lock, once for each member and run."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from loyalty.services.chunks import Range
+from loyalty.store.queries import query
+
+
+@dataclass(frozen=True)
+class Deducted:
+    """Members completed and the points taken from them; members that failed, with nothing moved."""
+
+    member_count: int
+    points: int
+    failed_count: int
+
+
+def deduct_points(connection: Connection, part: Range) -> Deducted:
+    """Every locked member of the range with no open promotion is completed, or has failed with nothing moved.
+
+    Failed are those whose lock has ended (lock_expired) or whose amount exceeds what was approved and what their
+    promotions returned (amount_grew). Lock order: accounts ascending, in a statement of its own before the one that
+    reads their events.
+    """
+    connection.execute(query("clear_batch"))
+    if connection.execute(query("cancel/lock_deductible"), part.binds).rowcount == 0:
+        return Deducted(0, 0, 0)
+    connection.execute(query("measure_batch"))
+    done = connection.execute(query("cancel/deduct_points"), part.binds).one()
+    faults = {"lock_expired": done.lock_expired, "amount_grew": done.amount_grew}
+    for reason, ids in faults.items():
+        if ids:
+            connection.execute(query("cancel/fail_members"), part.binds | {"ids": ids, "reason": reason})
+    return Deducted(done.member_count, done.points, sum(map(len, faults.values())))

@@ -1,0 +1,40 @@
+"""Ask for the locks of a chunk's members; where this database is the points engine, it answers at once."""
+
+from sqlalchemy import Connection
+
+from loyalty.services.chunks import Chunk, Range
+from loyalty.store.queries import query
+
+
+def request_locks(connection: Connection, part: Range) -> int:
+    """Every selected member of the range has asked for a lock; returns how many did just now."""
+    settings = part.chunk.settings
+    return connection.execute(
+        query("cancel/request_locks"), part.binds | {"lock_minutes": settings.lock_minutes}
+    ).rowcount
+
+
+def answer_requests(connection: Connection, part: Range) -> int:
+    """This database has confirmed the locks of those whose accounts nobody works on; returns how many just now.
+
+    An outside engine (``engine: events``) answers by itself: then nothing happens here. Lock order: accounts ascending.
+    """
+    if part.chunk.settings.engine != "database":
+        return 0
+    connection.execute(query("clear_batch"))
+    if connection.execute(query("cancel/lock_answerable"), part.binds).rowcount == 0:
+        return 0
+    connection.execute(query("measure_batch"))
+    return connection.execute(query("cancel/confirm_locks"), part.binds).rowcount
+
+
+def start_lock_wait(connection: Connection, chunk: Chunk) -> None:
+    """The chunk has a deadline for confirmations; the first one stays."""
+    minutes = chunk.settings.lock_wait_minutes
+    connection.execute(query("cancel/start_lock_wait"), chunk.all.binds | {"minutes": minutes})
+
+
+def locks_are_answered(connection: Connection, chunk: Chunk) -> bool:
+    """Whether every request of the chunk is answered, or the deadline has come; this database tries again to answer."""
+    answer_requests(connection, chunk.all)
+    return bool(connection.scalar(query("cancel/await_locks"), chunk.all.binds))

@@ -1,0 +1,65 @@
+"""What a shop does with promotions: activate, redeem, deactivate; each once, each refused with its reason."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from loyalty.errors import LoyaltyError
+from loyalty.store.queries import query
+
+REFUSALS = {"LY402": "too_few_points", "LY404": "unknown", "LY409": "conflict", "LY423": "locked"}
+
+
+class RefusedError(LoyaltyError):
+    """The customer cannot do it; ``reason`` is one of REFUSALS, and ``until`` when a lock ends."""
+
+    def __init__(self, message: str, reason: str, until: datetime | None) -> None:
+        super().__init__(message)
+        self.reason, self.until = reason, until
+
+
+@dataclass(frozen=True)
+class Activation:
+    """A promotion that a customer paid ``points`` for; its state is active, redeemed, deactivating, … ."""
+
+    activation: UUID
+    promotion: str
+    points: int
+    state: str
+    lapses_at: datetime | None
+
+
+def activate_promotion(connection: Connection, customer_id: str, promotion: str, *, key: UUID) -> Activation:
+    """The customer has paid for the promotion; the same ``key`` again is the same activation."""
+    return _call(connection, "activate_promotion", customer=customer_id, promotion=promotion, key=key)
+
+
+def redeem_promotion(connection: Connection, customer_id: str, activation: UUID) -> Activation:
+    """The customer has got what was paid for, once; also while the balance is locked."""
+    return _call(connection, "redeem_promotion", customer=customer_id, activation=activation)
+
+
+def deactivate_promotion(connection: Connection, customer_id: str, activation: UUID) -> Activation:
+    """The customer has the promotion's points back, once."""
+    return _call(connection, "deactivate_promotion", customer=customer_id, activation=activation)
+
+
+def _call(connection: Connection, name: str, **binds: object) -> Activation:
+    try:
+        with connection.begin_nested():
+            row = connection.execute(query(f"shop/{name}"), binds).one()
+    except DBAPIError as error:
+        raise _refusal(error) or error from None
+    return Activation(*row)
+
+
+def _refusal(error: DBAPIError) -> RefusedError | None:
+    reason = REFUSALS.get(getattr(error.orig, "sqlstate", None) or "")
+    if reason is None:
+        return None
+    said = error.orig.diag  # type: ignore[union-attr]
+    until = datetime.fromisoformat(said.message_detail) if reason == "locked" else None
+    return RefusedError(said.message_primary, reason, until)

@@ -1,0 +1,53 @@
+"""What a run of the batch cancellation did, in numbers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from loyalty.errors import LoyaltyError
+from loyalty.services.list_failures import failures_by_reason
+from loyalty.store.queries import query
+
+TOTALS = ("run_id", "member_count", "failed_count", "points", "returned")
+
+
+@dataclass(frozen=True)
+class CancellationReport:
+    """The record of the run, and its failed members by reason."""
+
+    run: dict[str, Any]
+    failures: Sequence[dict[str, Any]]
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """Members, those that failed, points taken, points that promotions returned before."""
+        return {name: int(self.run[name]) for name in TOTALS}
+
+    def lines(self) -> list[str]:
+        """The report as people read it."""
+        run = self.run
+        completed = run["member_count"] - run["failed_count"]
+        decision = f", {run['decision']} by {run['decided_by']}" if run["decision"] else ""
+        return [
+            f"run {run['run_id']} as of {run['as_of']:%Y-%m-%d %H:%M} UTC: {run['state']}{decision}",
+            f"{run['member_count']:,} members: {run['locked_count']:,} locked, {completed:,} completed, "
+            f"{run['failed_count']:,} failed",
+            f"points of the completed: {run['points_in']:,} when locked, {run['returned']:,} returned by promotions, "
+            f"{run['points']:,} cancelled, {run['points_out']:,} left",
+            *(
+                f"failed: {row['member_count']:,} {row['reason']}"
+                + (f" ({row['detail']})" if row["detail"] else "")
+                + (", taken up by a second round" if row["second_round"] else "")
+                for row in self.failures
+            ),
+        ]
+
+
+def report_cancellation(connection: Connection, run_id: int) -> CancellationReport:
+    """The numbers of a completed run, read from its record and its members."""
+    run = connection.execute(query("cancel/report"), {"run_id": run_id}).mappings().one_or_none()
+    if run is None or run["state"] != "completed":
+        raise LoyaltyError(f"run {run_id} is not completed: only a completed run has totals")
+    return CancellationReport(dict(run), failures_by_reason(connection, run_id))

@@ -1,0 +1,54 @@
+-- Each member of the batch is completed, its points cancelled, its lock ended; or it is to fail, and nothing has moved.
+-- The amount is what the balance is now, less what came in since the freeze (other than returns) and less what was earned
+-- in the spared time before. The accounts were locked by an earlier statement of this transaction, so that this one sees
+-- what their lockers wrote.
+WITH clock AS MATERIALIZED (
+    SELECT clock_timestamp() AS now
+), kept AS MATERIALIZED (
+    SELECT member.profile_id, member.approved, member.locked_at,
+           coalesce(sum(e.points) FILTER (WHERE e.effect <> 'return' AND (e.is_news OR (e.effect = 'earn' AND e.occurred_at >= run.spared_from))), 0)
+               AS spared,
+           coalesce(sum(e.points) FILTER (WHERE e.effect = 'return' AND e.is_news), 0) AS came_back,
+           coalesce(sum(e.points) FILTER (WHERE e.effect = 'return' AND e.recorded_at > member.locked_at), 0) AS returned
+    FROM batch
+    JOIN loyalty.journey_member AS member ON member.run_id = :run_id AND member.profile_id = batch.profile_id
+    JOIN loyalty.journey_run AS run ON run.run_id = :run_id
+    -- OFFSET 0 keeps it one look-up for each profile, in its partition, by the index event_occurred_at.
+    LEFT JOIN LATERAL (
+        SELECT event.points, action.effect, event.occurred_at, event.recorded_at,
+               event.occurred_at >= run.as_of OR event.recorded_at >= run.frozen_at AS is_news
+        FROM loyalty.event JOIN loyalty.action USING (action)
+        WHERE event.profile_id = batch.profile_id AND event.points > 0 OFFSET 0) AS e ON true
+    GROUP BY member.profile_id, member.approved, member.locked_at
+), weighed AS MATERIALIZED (
+    SELECT kept.profile_id, account.balance, kept.returned, greatest(0, account.balance - kept.spared)::bigint AS amount,
+           CASE WHEN account.lock_run_id IS DISTINCT FROM :run_id OR account.lock_expires_at <= clock.now THEN 'lock_expired'
+                WHEN greatest(0, account.balance - kept.spared) > kept.approved + kept.came_back THEN 'amount_grew' END AS fault
+    FROM kept JOIN loyalty.account USING (profile_id) CROSS JOIN clock
+), written AS (
+    INSERT INTO loyalty.event (profile_id, key, action, occurred_at, points, params, run_id, source, recorded_at)
+    SELECT profile_id,
+           CASE WHEN amount > 0 THEN loyalty.cancel_key(:run_id, profile_id)
+                ELSE md5('unlocked:' || loyalty.lock_token(:run_id, profile_id))::uuid END,
+           CASE WHEN amount > 0 THEN 'points.cancel' ELSE 'points.unlocked' END, clock.now,
+           CASE WHEN amount > 0 THEN -amount END,
+           CASE WHEN amount > 0 THEN jsonb_build_object('points', amount)
+                ELSE jsonb_build_object('token', loyalty.lock_token(:run_id, profile_id)) END,
+           :run_id, 'batch_cancellation', clock.now
+    FROM weighed CROSS JOIN clock WHERE fault IS NULL ORDER BY profile_id
+), released AS (
+    -- Where points are cancelled, the ledger ends the lock itself.
+    UPDATE loyalty.account SET lock_expires_at = clock.now
+    FROM weighed CROSS JOIN clock
+    WHERE account.profile_id = weighed.profile_id AND weighed.fault IS NULL AND weighed.amount = 0
+), done AS (
+    UPDATE loyalty.journey_member AS member
+    SET state = 'completed', finished_at = clock.now, released_at = clock.now, points = weighed.amount,
+        returned = weighed.returned, balance_after = weighed.balance - weighed.amount
+    FROM weighed CROSS JOIN clock
+    WHERE member.run_id = :run_id AND member.profile_id = weighed.profile_id AND weighed.fault IS NULL
+)
+SELECT count(*) FILTER (WHERE fault IS NULL) AS member_count, coalesce(sum(amount) FILTER (WHERE fault IS NULL), 0)::bigint AS points,
+       coalesce(array_agg(profile_id) FILTER (WHERE fault = 'lock_expired'), '{}') AS lock_expired,
+       coalesce(array_agg(profile_id) FILTER (WHERE fault = 'amount_grew'), '{}') AS amount_grew
+FROM weighed

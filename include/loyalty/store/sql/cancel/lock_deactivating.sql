@@ -1,0 +1,8 @@
+-- Members whose promotions are to be deactivated under a live lock, their accounts locked in ascending order.
+INSERT INTO batch (profile_id)
+SELECT account.profile_id
+FROM loyalty.journey_member AS member JOIN loyalty.account USING (profile_id)
+WHERE member.run_id = :run_id AND member.profile_id > :after AND member.profile_id <= :bound AND member.state = 'deactivating'
+  AND account.lock_run_id = :run_id AND account.lock_expires_at > clock_timestamp()
+ORDER BY account.profile_id
+FOR NO KEY UPDATE OF account

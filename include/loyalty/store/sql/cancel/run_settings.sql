@@ -1,0 +1,1 @@
+SELECT settings FROM loyalty.journey_run WHERE run_id = :run_id

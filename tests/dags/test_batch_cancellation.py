@@ -1,0 +1,55 @@
+"""The DAG batch_cancellation as Airflow runs it: what each task does, and what the run leaves behind."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from sqlalchemy import Engine
+
+from cancellation import activate, customer, program_with
+from ledger import balances
+from loyalty.services.apply_program import apply_program
+from loyalty.services.reconcile import broken, reconcile
+from loyalty.store.database import transaction
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def program_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "program.yaml"
+    path.write_text(yaml.safe_dump(program_with(chunk_size=2).model_dump(mode="json")), encoding="utf-8")
+    monkeypatch.setenv("LOYALTY_PROGRAM", str(path))
+    return path
+
+
+@pytest.fixture
+def customers(database: Engine, airflow_connection: None) -> None:
+    with transaction(database) as connection:
+        apply_program(connection, program_with(chunk_size=2))
+        customer(connection, "anna", 100)
+        customer(connection, "boris", 70, recent=30)
+        customer(connection, "cleo", 500)
+        activate(connection, "cleo", "mug")
+
+
+def test_a_run_without_approval_goes_through(run: Run, database: Engine, customers: None) -> None:
+    ended = run("batch_cancellation", run_id="manual__whole", approval=False)
+    assert ended.state == "success"
+    with database.begin() as connection:
+        assert balances(connection) == {"anna": 0, "boris": 30, "cleo": 0}
+        assert broken(reconcile(connection)) == []
+    assert ended.pushed["report"] == {"run_id": 1, "member_count": 3, "failed_count": 0, "points": 670, "returned": 120}
+    undone = run("undo_journey", run_id="manual__undo", **{"run": 1})
+    assert undone.state == "success"
+    with database.begin() as connection:
+        assert balances(connection) == {"anna": 100, "boris": 100, "cleo": 500}
+
+
+def test_a_dry_run_touches_nothing(run: Run, database: Engine, customers: None) -> None:
+    ended = run("batch_cancellation", run_id="manual__dry", dry_run=True)
+    assert ended.state == "success"
+    with database.begin() as connection:
+        assert balances(connection) == {"anna": 100, "boris": 100, "cleo": 380}
