@@ -64,7 +64,7 @@ def import_events(
     _check(connection, plan, file, now)
     _lock_accounts(connection)
     recorded_at = connection.execute(query("import/read_clock")).scalar_one()
-    _decide(connection)
+    _decide(connection, recorded_at)
     stored = connection.execute(query("import/store_events"), {"recorded_at": recorded_at}).rowcount
     rejected = _report(connection, file, columns, rejects)
     connection.execute(query("import/drop_tables"))
@@ -116,10 +116,11 @@ def _lock_accounts(connection: Connection) -> None:
         connection.execute(query(f"import/{step}"))
 
 
-def _decide(connection: Connection) -> None:
+def _decide(connection: Connection, recorded_at: datetime) -> None:
     """Each row that is left is to be stored, or there; no rejection is missing that follows from another one."""
     for step in ("find_stored_before", "measure_stored_before", "reject_other_bodies"):
         connection.execute(query(f"import/{step}"))
+    connection.execute(query("import/reject_locked_or_over"), {"recorded_at": recorded_at})
     _follow_rejections(connection)
     while connection.execute(query("import/reject_what_does_not_fit")).rowcount:
         _follow_rejections(connection)

@@ -39,8 +39,10 @@ FROM (
     SELECT read.*, action.effect, action.parameter,
            CASE WHEN action.effect <> 'none'
                 THEN loyalty.balance_effect(action.effect, loyalty.points_of(read.params -> action.parameter)) END AS points,
-           CASE action.effect WHEN 'reverse' THEN nullif(read.params ->> 'reverses', '')
-                              WHEN 'adjust' THEN nullif(read.params ->> 'corrects', '') END AS refers_to_id,
+           CASE WHEN action.effect = 'reverse' THEN nullif(read.params ->> 'reverses', '')
+                WHEN action.effect = 'adjust' THEN nullif(read.params ->> 'corrects', '')
+                WHEN action.effect = 'return' OR read.action = 'client.redeemPromotion'
+                THEN nullif(read.params ->> 'activation', '') END AS refers_to_id,
            CASE action.effect WHEN 'adjust' THEN read.params ->> 'expires_on' END AS expires_on
     FROM (
         SELECT r.row_number, r.fault, nullif(r.customer_id, '') AS customer_id, nullif(r.action, '') AS action,

@@ -1,16 +1,17 @@
--- Reversals and corrections of events that are neither in the ledger nor accepted from this file, or not of a kind that
+-- Reversals, corrections and ends of events that are neither in the ledger nor accepted from this file, or not of a kind that
 -- can be reversed or corrected. The ledger's word comes before the file's.
 UPDATE import_event AS e SET reason = format('%s%s of customer %s: %s %s %s', e.action, ' ' || to_json(e.event_id), to_json(e.customer_id),
     told.parameter, to_json(e.params ->> told.parameter), CASE
         WHEN told.target IS NULL THEN 'is the event_id of no event of this customer, neither in the ledger nor accepted from this file'
         WHEN e.effect = 'reverse' THEN format('is a %s: only points earned can be reversed', told.target)
+        WHEN told.parameter = 'activation' THEN format('is a %s: only an activation can be redeemed or deactivated', told.target)
         WHEN told.kind = 'expire' THEN 'is an expiry, which the next run corrects by itself: correct what it came from'
         ELSE format('is a %s whose own expires_on is no date, so it says no date for the correction: give it an expires_on', told.target)
     END)
 FROM (
-    SELECT asking.row_number, CASE asking.effect WHEN 'reverse' THEN 'reverses' ELSE 'corrects' END AS parameter,
+    SELECT asking.row_number, CASE asking.effect WHEN 'reverse' THEN 'reverses' WHEN 'adjust' THEN 'corrects' ELSE 'activation' END AS parameter,
            coalesce(known.action, filed.action) AS target, kind.effect AS kind,
-           CASE WHEN asking.params ? 'expires_on' OR kind.effect = 'earn' THEN NULL
+           CASE WHEN asking.effect <> 'adjust' OR asking.params ? 'expires_on' OR kind.effect = 'earn' THEN NULL
                 ELSE coalesce(known.params, filed.params) ->> 'expires_on' END AS expires_on
     FROM import_event AS asking
     LEFT JOIN import_profile AS profile USING (customer_id)
@@ -24,6 +25,7 @@ FROM (
 WHERE told.row_number = e.row_number
   AND (told.target IS NULL
     OR (e.effect = 'reverse' AND told.kind IS DISTINCT FROM 'earn')
+    OR (told.parameter = 'activation' AND told.kind IS DISTINCT FROM 'redeem')
     OR told.kind = 'expire'
     OR NOT CASE
         WHEN told.expires_on IS NULL THEN true
