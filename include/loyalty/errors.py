@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+FEW = 40
+
 
 class LoyaltyError(Exception):
     """Something the user gave, or the world around, is not as it must be; the message says what would be right."""
@@ -17,9 +19,10 @@ class Faults(LoyaltyError):  # noqa: N818 - it is many
 
 
 def nearest(value: str, choices: Iterable[str]) -> str:
-    """A hint that names the choice closest to ``value``, or all of them where none is close."""
+    """A hint that names the choice closest to ``value``, or all of them where none is close and they are few."""
     known = sorted(choices)
-    close = get_close_matches(value, known, n=1)
+    ends = [one for one in known if one.casefold().endswith(value.casefold().replace(" ", "_"))]
+    close = get_close_matches(value, known, n=1) or ends
     if close:
         return f"did you mean {close[0]!r}?"
-    return "known: " + (", ".join(known) or "none")
+    return "known: " + (", ".join(known[:FEW]) + (", …" if len(known) > FEW else "") or "none")

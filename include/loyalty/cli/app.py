@@ -20,6 +20,8 @@ class Commands(TyperGroup):
             faults = error.faults if isinstance(error, Faults) else (str(error),)
         except DBAPIError as error:
             faults = (f"the database refused or went away: {str(error.orig).strip()}",)
+        except OSError as error:
+            faults = (f"{error.filename}: {error.strerror}" if error.filename else str(error),)
         for fault in faults:
             typer.echo(f"error: {fault}", err=True)
         raise typer.Exit(1)

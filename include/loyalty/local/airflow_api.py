@@ -110,6 +110,33 @@ class AirflowApi:
         }
         return int(self._rest.call("POST", "/api/v2/backfills", json=wanted)["id"])
 
+    def end_runs(self, dag_id: str) -> None:
+        """No earlier run of the DAG is queued or going on: what was left unfinished has failed."""
+        going_on = {"state": ["queued", "running"], "limit": PAGE}
+        for run in self._rest.call("GET", f"/api/v2/dags/{dag_id}/dagRuns", params=going_on)["dag_runs"]:
+            path = f"/api/v2/dags/{dag_id}/dagRuns/{run['dag_run_id']}"
+            self._rest.call("PATCH", path, params={"update_mask": "state"}, json={"state": "failed"})
+
+    def question(self, dag_id: str, run_id: str, task_id: str) -> str | None:
+        """What a human is asked by the task of the run, as Markdown; None before it waits for the answer.
+
+        An answer to a task that has asked and does not wait yet gets lost.
+        """
+        asked = self._rest.call("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/hitlDetails")["hitl_details"]
+        for one in asked:
+            task = one["task_instance"]
+            if (task["task_id"], task["state"]) == (task_id, "awaiting_input"):
+                return str(one["body"])
+        return None
+
+    def answer(self, dag_id: str, run_id: str, task_id: str, option: str) -> None:
+        """The task of the run has its answer, in the name of this user."""
+        self._rest.call(
+            "PATCH",
+            f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/-1/hitlDetails",
+            json={"chosen_options": [option], "params_input": {}},
+        )
+
     def _knows(self, dag_id: str) -> bool:
         return bool(self._rest.call("GET", f"/api/v2/dags/{dag_id}", unless=httpx.codes.NOT_FOUND))
 

@@ -24,6 +24,11 @@ class Story:
     redeemed: Days
     expired: Days
 
+    @property
+    def closing(self) -> int:
+        """What is left at the end of it."""
+        return sum(self.earned.values()) - sum(self.redeemed.values()) - sum(self.expired.values())
+
 
 def read_points(purchases: Path) -> dict[str, dict[date, int]]:
     """Whole dollars of each purchase, summed by customer and day."""

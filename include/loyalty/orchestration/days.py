@@ -12,7 +12,7 @@ from loyalty.settings import load_settings
 
 KEY_FORMAT = "%Y-%m-%d"
 # The number of our record of the run, for the templated fields of the operators that come after select_members.
-JOURNEY_RUN = "{{ ti.xcom_pull(task_ids='select_members') }}"
+JOURNEY_RUN = "{{ ti.xcom_pull(task_ids='select_members', map_indexes=-1) }}"
 
 
 class ProgramDays(NamedTuple):

@@ -7,8 +7,6 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from loyalty.definitions.load_catalog import load_catalog
 from loyalty.errors import LoyaltyError
-from loyalty.model.catalog import Catalog
-from loyalty.model.program import Program
 from loyalty.orchestration.days import JOURNEY_RUN, business_date
 from loyalty.orchestration.ledger import ledger
 from loyalty.services.expire_points import Batch
@@ -27,18 +25,17 @@ class SelectMembers(BaseOperator):
     def execute(self, context: Context) -> int:
         day = business_date(context)
         with ledger() as ours:
-            catalog, run_key = self._catalog(ours.program), context["run_id"]
-            return snapshot(
-                ours.connection, ours.program, catalog, run_key=run_key, business_date=day, segment=self.segment
-            )
-
-    def _catalog(self, program: Program) -> Catalog:
-        try:
-            catalog = load_catalog(program)
-            catalog.segment(self.segment)
-        except LoyaltyError as error:  # no retry mends a definition
-            raise AirflowFailException(str(error)) from error
-        return catalog
+            try:
+                return snapshot(
+                    ours.connection,
+                    ours.program,
+                    load_catalog(ours.program),
+                    run_key=context["run_id"],
+                    business_date=day,
+                    segment=self.segment,
+                )
+            except LoyaltyError as error:  # no retry mends a definition, or a day that has not begun
+                raise AirflowFailException(str(error)) from error
 
 
 class ExpirePoints(BaseOperator):

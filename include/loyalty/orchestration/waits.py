@@ -6,12 +6,15 @@ from typing import Any
 
 from airflow.sdk import BaseSensorOperator, Context
 from airflow.triggers.base import BaseTrigger, StartTriggerArgs, TaskSuccessEvent, TriggerEvent
+from asgiref.sync import sync_to_async
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from loyalty.errors import LoyaltyError
 from loyalty.orchestration.days import JOURNEY_RUN
-from loyalty.orchestration.ledger import ledger
+from loyalty.orchestration.ledger import ledger_url
 from loyalty.services import batch_cancellation as journey
+from loyalty.store.database import connect, open_engine
 
 WAITS = {"locks": journey.locks_answered, "deactivations": journey.deactivations_answered}
 THIS_CHUNK = "{{ ti.map_index }}"
@@ -29,15 +32,20 @@ class AnswersTrigger(BaseTrigger):
         return f"{type(self).__module__}.{type(self).__name__}", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        while not await asyncio.to_thread(self._is_over):
-            await asyncio.sleep(self.seconds)
+        # Airflow's connection is asked for through the triggerer's own loop, which only sync_to_async leads back to.
+        engine = open_engine(await sync_to_async(ledger_url)())
+        try:
+            while not await asyncio.to_thread(self._is_over, engine):
+                await asyncio.sleep(self.seconds)
+        finally:
+            engine.dispose()
         yield TaskSuccessEvent()
 
-    def _is_over(self) -> bool:
-        """The look at the database takes a thread of its own; while no database answers, the wait goes on."""
+    def _is_over(self, engine: Engine) -> bool:
+        """The look at the database, in a thread of its own; while no database answers, the wait goes on."""
         try:
-            with ledger() as ours:
-                return WAITS[self.wait](ours.connection, int(self.journey_run), int(self.chunk))
+            with connect(engine) as connection:
+                return WAITS[self.wait](connection, int(self.journey_run), int(self.chunk))
         except (DBAPIError, LoyaltyError) as error:
             self.log.warning("the wait goes on: %s", error)
             return False

@@ -1,0 +1,341 @@
+"""A crowd of customers made by set-based SQL, the world outside that answers for it, and what each must lose.
+
+A customer is a number; its last two digits say how the world outside treats it. What must come out is computed from the
+events that were recorded, in plain Python, and shares nothing with the project's SQL.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+import yaml
+from sqlalchemy import Connection, Engine, bindparam, text
+
+from ledger import program_of, wipe
+from loyalty.errors import LoyaltyError
+from loyalty.local.engine import Manners, OutsideEngine
+from loyalty.local.kept import write_private
+from loyalty.model.program import Program
+from loyalty.services.apply_program import apply_program
+from loyalty.services.reconcile import broken, reconcile
+from loyalty.store.database import transaction
+
+SPARE_DAYS = 30
+BOUGHT_UNDER_A_LOCK = 25
+PROMOTIONS = [
+    {"name": "coffee", "title": "A coffee", "required_points": 50},
+    {"name": "mug", "title": "A mug", "required_points": 120},
+]
+# An hour each: whatever waits goes on because the world outside lets it, and not because a machine is slow.
+HOURS = {"lock_minutes": 240, "lock_wait_minutes": 60, "deactivation_wait_minutes": 60, "margin_minutes": 60}
+# By the last two digits of a customer's number.
+ROLES = {
+    1: "its lock is never confirmed",
+    2: "its promotions are never deactivated",
+    3: "the engine refuses to lock it",
+    4: "its lock ends early",
+    5: "it lives in an excluded country",
+    6: "it buys while it is locked",
+}
+FATES = {
+    ROLES[1]: "lock_timeout",
+    ROLES[2]: "deactivation_timeout",
+    ROLES[3]: "engine_error",
+    ROLES[4]: "lock_expired",
+    ROLES[5]: "excluded",
+}
+MAY_COME_AGAIN = {"lock_timeout", "deactivation_timeout", "engine_error", "lock_expired"}
+SIGN = {"points.loyalty": 1, "client.deactivatePromotion": 1, "points.restore": 1}
+
+MAKE_PROFILES = text(
+    "INSERT INTO loyalty.profile (customer_id, attributes) "
+    "SELECT 'c' || lpad(n::text, 6, '0'), CASE WHEN n % 100 = 5 THEN '{\"country\": \"DE\"}'::jsonb ELSE '{}' END "
+    "FROM generate_series(1, CAST(:count AS integer)) AS n ORDER BY n"
+)
+# What customer n did, as SQL: who did, how long ago, which action, how many points, for which promotion.
+HISTORY = (
+    ("n % 50 NOT IN (10, 11)", "interval '1 day' * (40 + n % 100)", "points.loyalty", "200 + n * 7919 % 900", None),
+    ("n % 6 = 1", f"interval '{SPARE_DAYS} days 2 hours'", "points.loyalty", "3 + n % 11", None),
+    ("n % 6 = 5", f"interval '{SPARE_DAYS} days' - interval '2 hours'", "points.loyalty", "5 + n % 13", None),
+    ("n % 2 = 0 AND n % 50 <> 11", "interval '3 days'", "points.loyalty", "1 + n % 60", None),
+    ("n % 7 = 0 AND n % 50 NOT IN (10, 11)", "interval '20 days'", "client.activatePromotion", "10", None),
+    ("n % 5 = 2", "interval '10 days'", "client.activatePromotion", "50", "coffee"),
+    ("n % 10 = 7", "interval '9 days'", "client.activatePromotion", "120", "mug"),
+)
+PARAMETER = {"points.loyalty": "points", "client.activatePromotion": "promotionRequireRedeemedPoints"}
+RECORD = (
+    "INSERT INTO loyalty.event (profile_id, key, action, occurred_at, points, params, source) "
+    "SELECT profile_id, md5('{key}:' || customer_id)::uuid, '{action}', clock_timestamp() - {ago}, {sign} ({points}), "
+    "jsonb_build_object('{parameter}', {points}) || '{more}'::jsonb, 'test' "
+    "FROM (SELECT *, substr(customer_id, 2)::integer AS n FROM loyalty.profile) AS customer WHERE {whose}"
+)
+
+
+class Fact(NamedTuple):
+    """An event of a customer, as the ledger was told."""
+
+    action: str
+    at: datetime
+    points: int
+    promotion: str | None
+
+
+class Fate(NamedTuple):
+    """How a member ends."""
+
+    state: str
+    reason: str | None
+    points: int
+    returned: int
+
+
+Facts = dict[str, list[Fact]]
+
+
+def crowd_program(batch_size: int, **cancellation: object) -> Program:
+    """A program with two promotions, an excluded country, and a points engine beside the journey."""
+    asked = HOURS | {"engine": "events", "exclude_countries": ["DE"]} | cancellation
+    return program_of(promotions=PROMOTIONS, cancellation=asked, batch_size=batch_size)
+
+
+def gather(database: Engine, program: Program, count: int) -> None:
+    """The ledger holds this many customers with their histories, and nothing else."""
+    with transaction(database) as connection:
+        wipe(connection)
+        apply_program(connection, program)
+        connection.execute(MAKE_PROFILES, {"count": count})
+        for number, (whose, ago, action, points, promotion) in enumerate(HISTORY):
+            more = f'{{"promotion": "{promotion}"}}' if promotion else "{}"
+            sign = "+" if action == "points.loyalty" else "-"
+            words = {"key": number, "action": action, "ago": ago, "sign": sign, "points": points, "whose": whose}
+            connection.execute(text(RECORD.format(**words, parameter=PARAMETER[action], more=more)))
+    with database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("ANALYZE"))
+
+
+@contextmanager
+def working_by(airflow: Any, program: Program) -> Iterator[None]:
+    """The tasks of this Airflow work by the program."""
+    file = airflow.stack.home / "program.yaml"
+    before = file.read_text(encoding="utf-8")
+    write_private(file, yaml.safe_dump(program.model_dump(mode="json")))
+    yield
+    write_private(file, before)
+
+
+def role(customer: str) -> str | None:
+    return ROLES.get(int(customer[1:]) % 100)
+
+
+def of_role(number: int, count: int) -> list[str]:
+    """The customers of this role among so many."""
+    return [f"c{n:06}" for n in range(number, count + 1, 100)]
+
+
+# What must come out ---------------------------------------------------------------------------------------------------
+
+
+def facts(connection: Connection) -> Facts:
+    """All events that move points, by customer; also of customers that have none."""
+    found: Facts = {customer: [] for customer in connection.scalars(text("SELECT customer_id FROM loyalty.profile"))}
+    rows = connection.execute(
+        text(
+            "SELECT customer_id, action, occurred_at, params FROM loyalty.event "
+            "JOIN loyalty.profile USING (profile_id) WHERE points IS NOT NULL ORDER BY occurred_at, key"
+        )
+    )
+    for customer, action, at, params in rows:
+        names = (*PARAMETER.values(), "returnedPoints")
+        amount = next(params[name] for name in names if name in params)
+        found[customer].append(Fact(action, at, amount, params.get("promotion")))
+    return found
+
+
+def held(history: Iterable[Fact]) -> int:
+    return sum(SIGN.get(fact.action, -1) * fact.points for fact in history)
+
+
+def must_lose(history: list[Fact], as_of: datetime, returned: int = 0) -> int:
+    """What a customer with this history loses: all but what was earned in the days spared."""
+    spared_from = as_of - timedelta(days=SPARE_DAYS)
+    spared = sum(fact.points for fact in history if fact.action == "points.loyalty" and fact.at >= spared_from)
+    return max(0, held(history) + returned - spared)
+
+
+def paid_for_promotions(history: list[Fact]) -> int:
+    return sum(fact.points for fact in history if fact.promotion)
+
+
+def fates(told: Mapping[str, list[Fact]], as_of: datetime) -> dict[str, Fate]:
+    """How every member must end in a first round."""
+    members = {who: history for who, history in told.items() if must_lose(history, as_of) > 0}
+    return {who: fate(who, history, as_of) for who, history in members.items()}
+
+
+def fate(who: str, history: list[Fact], as_of: datetime) -> Fate:
+    reason = FATES.get(role(who) or "")
+    return Fate("failed", reason, 0, 0) if reason else completed(history, as_of)
+
+
+def completed(history: list[Fact], as_of: datetime) -> Fate:
+    returned = paid_for_promotions(history)
+    return Fate("completed", None, must_lose(history, as_of, returned), returned)
+
+
+def balances_after(told: Mapping[str, list[Fact]], ended: Mapping[str, Fate]) -> dict[str, int]:
+    """What everybody holds when the members have ended so."""
+    after = {who: held(history) for who, history in told.items()}
+    for who, fate in ended.items():
+        after[who] += fate.returned - fate.points
+        if fate.state == "completed" and role(who) == ROLES[6]:
+            after[who] += BOUGHT_UNDER_A_LOCK
+    return after
+
+
+# What came out --------------------------------------------------------------------------------------------------------
+
+
+def ended(connection: Connection, run_id: int) -> dict[str, Fate]:
+    """How every member of the run ended, as its record says."""
+    rows = connection.execute(
+        text(
+            "SELECT customer_id, state, reason, points, returned FROM loyalty.journey_member "
+            "JOIN loyalty.profile USING (profile_id) WHERE run_id = :run"
+        ),
+        {"run": run_id},
+    )
+    return {row.customer_id: Fate(row.state, row.reason, row.points, row.returned) for row in rows}
+
+
+def moved(connection: Connection, action: str) -> dict[str, list[int]]:
+    """The points of each event of the action, by customer."""
+    rows = connection.execute(
+        text(
+            "SELECT customer_id, points FROM loyalty.event JOIN loyalty.profile USING (profile_id) "
+            "WHERE action = :action ORDER BY customer_id, points"
+        ),
+        {"action": action},
+    )
+    found: dict[str, list[int]] = defaultdict(list)
+    for customer, points in rows:
+        found[customer].append(points)
+    return dict(found)
+
+
+def holdings(connection: Connection) -> dict[str, int]:
+    """Everybody's balance, with points or without."""
+    asked = "SELECT customer_id, coalesce(balance, 0) FROM loyalty.profile LEFT JOIN loyalty.account USING (profile_id)"
+    return dict(connection.execute(text(asked)).tuples().all())
+
+
+class Books(NamedTuple):
+    """All that a run leaves behind for its customers, row by row."""
+
+    members: dict[str, Fate]
+    cancelled: dict[str, list[int]]
+    returned: dict[str, list[int]]
+    balances: dict[str, int]
+    live_locks: int
+    run: tuple[Any, ...]
+
+
+def books(database: Engine, run_id: int) -> Books:
+    """What the run has left; the invariants hold."""
+    with transaction(database) as connection:
+        assert broken(reconcile(connection)) == []
+        return Books(
+            ended(connection, run_id),
+            moved(connection, "points.cancel"),
+            moved(connection, "client.deactivatePromotion"),
+            holdings(connection),
+            live_locks(connection),
+            totals(connection, run_id),
+        )
+
+
+def live_locks(connection: Connection) -> int:
+    asked = "SELECT count(*) FROM loyalty.account WHERE lock_expires_at > clock_timestamp()"
+    return int(connection.scalar(text(asked)))
+
+
+def totals(connection: Connection, run_id: int) -> tuple[Any, ...]:
+    asked = "SELECT state, member_count, failed_count, points, returned FROM loyalty.journey_run WHERE run_id = :run"
+    return tuple(connection.execute(text(asked), {"run": run_id}).one())
+
+
+def newest_run(connection: Connection) -> int:
+    return int(connection.scalar(text("SELECT max(run_id) FROM loyalty.journey_run")))
+
+
+# The world outside ----------------------------------------------------------------------------------------------------
+
+BUY = text(
+    "INSERT INTO loyalty.event (profile_id, key, action, occurred_at, points, params, source) "
+    "SELECT profile_id, md5('bought under a lock:' || customer_id)::uuid, 'points.loyalty', clock_timestamp(), "
+    ":points, jsonb_build_object('points', CAST(:points AS integer)), 'test' FROM loyalty.journey_member "
+    "JOIN loyalty.profile USING (profile_id) WHERE state = 'locked' AND customer_id = ANY (CAST(:buyers AS text[])) "
+    "ORDER BY profile_id ON CONFLICT (profile_id, key) DO NOTHING"
+).bindparams(bindparam("points", BOUGHT_UNDER_A_LOCK))
+END_LOCKS = text(
+    "UPDATE loyalty.account SET lock_expires_at = clock_timestamp() FROM loyalty.journey_member AS member "
+    "JOIN loyalty.profile USING (profile_id) "
+    "WHERE account.profile_id = member.profile_id AND account.lock_run_id = member.run_id AND member.state = 'locked' "
+    "AND account.lock_expires_at > clock_timestamp() AND customer_id = ANY (CAST(:hasty AS text[]))"
+)
+END_LOCK_WAITS = text(
+    "UPDATE loyalty.journey_chunk AS chunk SET lock_deadline_at = clock_timestamp() "
+    "WHERE lock_deadline_at > clock_timestamp() AND NOT EXISTS ("
+    "  SELECT FROM loyalty.journey_member AS member JOIN loyalty.profile USING (profile_id) "
+    "  LEFT JOIN loyalty.account USING (profile_id) WHERE member.run_id = chunk.run_id "
+    "  AND profile_id BETWEEN chunk.first_profile_id AND chunk.last_profile_id AND ("
+    "    (member.state = 'lock_requested' AND customer_id <> ALL (CAST(:silent AS text[]))) "
+    "    OR (customer_id = ANY (CAST(:hasty AS text[])) AND account.lock_expires_at > clock_timestamp()) "
+    "    OR (customer_id = ANY (CAST(:buyers AS text[])) AND member.state <> 'failed' AND NOT EXISTS ("
+    "      SELECT FROM loyalty.event WHERE event.profile_id = member.profile_id "
+    "      AND event.key = md5('bought under a lock:' || customer_id)::uuid))))"
+)
+END_DEACTIVATION_WAITS = text(
+    "UPDATE loyalty.journey_chunk AS chunk SET deactivation_deadline_at = clock_timestamp() "
+    "WHERE deactivation_deadline_at > clock_timestamp() AND NOT EXISTS ("
+    "  SELECT FROM loyalty.promotion_activation AS activation JOIN loyalty.profile USING (profile_id) "
+    "  WHERE profile_id BETWEEN chunk.first_profile_id AND chunk.last_profile_id "
+    "  AND activation.state = 'deactivating' AND customer_id <> ALL (CAST(:idle AS text[])))"
+)
+
+
+@dataclass(frozen=True)
+class Conduct:
+    """What else happens outside: who buys under a lock, whose lock ends early."""
+
+    buyers: tuple[str, ...]
+    hasty: tuple[str, ...]
+
+
+class World(OutsideEngine):
+    """An engine with these manners, customers, and time: a deadline comes when only those are left who never answer."""
+
+    def __init__(self, database: Engine, count: int) -> None:
+        manners = Manners(silent=of_role(1, count), idle=of_role(2, count), refuses=of_role(3, count))
+        super().__init__(database, manners)
+        self.conduct = Conduct(buyers=tuple(of_role(6, count)), hasty=tuple(of_role(4, count)))
+
+    def answer(self) -> None:
+        try:
+            super().answer()
+            self._go_on()
+        except LoyaltyError:  # no database answers: ask again
+            return
+
+    def _go_on(self) -> None:
+        buyers, hasty = list(self.conduct.buyers), list(self.conduct.hasty)
+        with transaction(self._database) as connection:
+            connection.execute(BUY, {"buyers": buyers})
+        with transaction(self._database) as connection:
+            connection.execute(END_LOCKS, {"hasty": hasty})
+        with transaction(self._database) as connection:
+            silent = list(self.manners.silent)
+            connection.execute(END_LOCK_WAITS, {"silent": silent, "hasty": hasty, "buyers": buyers})
+            connection.execute(END_DEACTIVATION_WAITS, {"idle": list(self.manners.idle)})

@@ -1,0 +1,163 @@
+"""Real Airflow cancels the points of twenty thousand: every path is taken, the rest is taken up, all is given back."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from e2e import crowd
+from loyalty.local.engine import Manners, OutsideEngine
+from loyalty.local.processes import wait_until
+from loyalty.store.database import transaction
+
+DAG, UNDO = "batch_cancellation", "undo_journey"
+CUSTOMERS = 21_000
+CHUNK = 5_200
+PROGRAM = crowd.crowd_program(1000)
+
+
+@dataclass(frozen=True)
+class Night:
+    """A first round that has ended: what was told before it, and the numbers of its runs."""
+
+    told: crowd.Facts
+    dag_run: str
+    run_id: int
+    as_of: datetime
+
+
+@pytest.fixture(scope="module")
+def night(airflow: Any) -> Iterator[Night]:
+    """Somebody has asked for a cancellation, seen the preview, and approved; the world outside has answered."""
+    with crowd.working_by(airflow, PROGRAM):
+        crowd.gather(airflow.ledger, PROGRAM, CUSTOMERS)
+        with transaction(airflow.ledger) as connection:
+            told = crowd.facts(connection)
+        with crowd.World(airflow.ledger, CUSTOMERS):
+            dag_run = cancel(airflow, {"spare_days": crowd.SPARE_DAYS, "chunk_size": CHUNK}, "Approve")
+        with transaction(airflow.ledger) as connection:
+            run_id = crowd.newest_run(connection)
+            as_of = connection.scalar(text("SELECT as_of FROM loyalty.journey_run WHERE run_id = :r"), {"r": run_id})
+        yield Night(told, dag_run, run_id, as_of)
+
+
+def cancel(airflow: Any, conf: dict[str, Any], answer: str) -> str:
+    """A run that somebody has answered, through the REST API, and that has succeeded."""
+    start(airflow, DAG)
+    dag_run = airflow.api.trigger(DAG, conf=conf)
+    assert wait_until(lambda: task(airflow, dag_run, "approve_run")["state"] == "awaiting_input", 300, interval=0.5)
+    decide(airflow, dag_run, answer)
+    assert airflow.wait(DAG, dag_run, 900).state == "success"
+    return str(dag_run)
+
+
+def start(airflow: Any, dag_id: str) -> None:
+    airflow.api.wait_for_dag(dag_id)
+    airflow.api.unpause(dag_id)
+
+
+def decide(airflow: Any, dag_run: str, answer: str) -> None:
+    where = f"/api/v2/dags/{DAG}/dagRuns/{dag_run}/taskInstances/approve_run/-1/hitlDetails"
+    airflow.rest.call("PATCH", where, json={"chosen_options": [answer], "params_input": {}})
+
+
+def task(airflow: Any, dag_run: str, task_id: str) -> dict[str, Any]:
+    where = f"/api/v2/dags/{DAG}/dagRuns/{dag_run}/taskInstances/{task_id}"
+    return dict(airflow.rest.call("GET", where, unless=404) or {"state": None})
+
+
+def tasks(airflow: Any, dag_run: str) -> list[dict[str, Any]]:
+    where = f"/api/v2/dags/{DAG}/dagRuns/{dag_run}/taskInstances"
+    return list(airflow.rest.call("GET", where, params={"limit": 100})["task_instances"])
+
+
+def newest_books(airflow: Any) -> crowd.Books:
+    """What the newest run has left behind."""
+    with transaction(airflow.ledger) as connection:
+        run_id = crowd.newest_run(connection)
+    return crowd.books(airflow.ledger, run_id)
+
+
+def undo(airflow: Any, run_id: int) -> None:
+    start(airflow, UNDO)
+    dag_run = airflow.api.trigger(UNDO, conf={"run": run_id})
+    assert airflow.wait(UNDO, dag_run, 300).state == "success"
+
+
+def decision(airflow: Any, run_id: int) -> tuple[Any, ...]:
+    asked = text(
+        "SELECT decision, decided_by, decided_at BETWEEN started_at AND finished_at FROM loyalty.journey_run "
+        "WHERE run_id = :run"
+    )
+    with transaction(airflow.ledger) as connection:
+        return tuple(connection.execute(asked, {"run": run_id}).one())
+
+
+def after_both_rounds(night: Night) -> dict[str, crowd.Fate]:
+    """How each member ends in the round that it ends in for good."""
+    first = crowd.fates(night.told, night.as_of)
+    return first | taken_up(night, first)
+
+
+def taken_up(night: Night, first: dict[str, crowd.Fate]) -> dict[str, crowd.Fate]:
+    again = [who for who, fate in first.items() if fate.reason in crowd.MAY_COME_AGAIN]
+    return {who: crowd.completed(night.told[who], night.as_of) for who in again}
+
+
+def test_everybody_loses_what_plain_arithmetic_says_or_fails_for_a_reason(airflow: Any, night: Night) -> None:
+    expected = crowd.fates(night.told, night.as_of)
+    assert len(expected) >= 20_000
+    assert {fate.reason for fate in expected.values()} == {None, *crowd.FATES.values()}
+    found = crowd.books(airflow.ledger, night.run_id)
+    assert found.members == expected
+    assert found.cancelled == {who: [-fate.points] for who, fate in expected.items() if fate.points}
+    assert sorted(found.returned) == sorted(who for who, fate in expected.items() if fate.returned)
+    assert found.balances == crowd.balances_after(night.told, expected)
+    assert found.live_locks == 0
+
+
+def test_whoever_decided_is_kept_with_the_run(airflow: Any, night: Night) -> None:
+    assert decision(airflow, night.run_id) == ("approved", "admin", True)
+
+
+def test_every_task_of_every_chunk_went_right_the_first_time(airflow: Any, night: Night) -> None:
+    done = tasks(airflow, night.dag_run)
+    assert {one["state"] for one in done} == {"success"}
+    assert {one["map_index"] for one in done if one["task_id"] == "cancel_chunk.deduct_points"} == {0, 1, 2, 3}
+    assert {one["try_number"] for one in done} <= {0, 1}  # 0: nothing but its trigger ran
+
+
+def test_a_second_round_finishes_the_rest(airflow: Any, night: Night) -> None:
+    with OutsideEngine(airflow.ledger, Manners()):
+        cancel(airflow, {"spare_days": crowd.SPARE_DAYS, "second_round_of": night.run_id}, "Approve")
+    found = newest_books(airflow)
+    assert found.members == taken_up(night, crowd.fates(night.told, night.as_of))
+    assert found.balances == crowd.balances_after(night.told, after_both_rounds(night))
+    assert {len(times) for times in found.cancelled.values()} == {1}
+
+
+def test_an_undo_gives_back_what_its_run_took_and_nothing_else(airflow: Any, night: Night) -> None:
+    first, before = crowd.fates(night.told, night.as_of), newest_books(airflow).balances
+    undo(airflow, night.run_id)
+    with transaction(airflow.ledger) as connection:
+        restored, after = crowd.moved(connection, "points.restore"), crowd.holdings(connection)
+    assert restored == {who: [fate.points] for who, fate in first.items() if fate.points}
+    assert after == {who: balance + sum(restored.get(who, [])) for who, balance in before.items()}
+    undo(airflow, night.run_id)
+    assert newest_books(airflow).balances == after
+
+
+def test_undoing_both_rounds_leaves_everybody_with_what_they_had_and_what_promotions_returned(
+    airflow: Any, night: Night
+) -> None:
+    with transaction(airflow.ledger) as connection:
+        second = connection.scalar(
+            text("SELECT run_id FROM loyalty.journey_run WHERE journey = :dag AND audience_of = :first"),
+            {"dag": DAG, "first": night.run_id},
+        )
+    undo(airflow, second)
+    nothing_lost = {who: fate._replace(points=0) for who, fate in after_both_rounds(night).items()}
+    assert newest_books(airflow).balances == crowd.balances_after(night.told, nothing_lost)
