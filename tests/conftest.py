@@ -41,15 +41,15 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ[HOME] = tempfile.mkdtemp(prefix="loyalty-test-")
 
 
-# Tests below one of these share an Airflow, and so a worker.
-TOGETHER = ("tests/dags/", "tests/e2e/test_airflow")
+# Tests whose path starts so share an Airflow, and so a worker.
+TOGETHER = {"tests/dags/": "dags", "tests/e2e/test_airflow": "Airflow", "tests/e2e/test_browser": "Airflow"}
 
 
 class Together(LoadScopeScheduling):
     """Hands out tests one by one, but those that belong together all to one worker, and first."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((start for start in TOGETHER if nodeid.startswith(start)), nodeid)
+        return next((shared for start, shared in TOGETHER.items() if nodeid.startswith(start)), nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:

@@ -36,7 +36,7 @@ def customers(database: Engine, airflow_connection: None) -> None:
 
 
 def test_a_run_without_approval_goes_through(run: Run, database: Engine, customers: None) -> None:
-    ended = run("batch_cancellation", run_id="manual__whole", approval=False)
+    ended = run("batch_cancellation", run_id="manual__whole", approval="no")
     assert ended.state == "success"
     with database.begin() as connection:
         assert balances(connection) == {"anna": 0, "boris": 30, "cleo": 0}

@@ -228,7 +228,7 @@ def moved(connection: Connection, action: str) -> dict[str, list[int]]:
 def holdings(connection: Connection) -> dict[str, int]:
     """Everybody's balance, with points or without."""
     asked = "SELECT customer_id, coalesce(balance, 0) FROM loyalty.profile LEFT JOIN loyalty.account USING (profile_id)"
-    return dict(connection.execute(text(asked)).tuples().all())
+    return dict(connection.execute(text(asked)).all())
 
 
 class Books(NamedTuple):

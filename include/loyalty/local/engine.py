@@ -9,6 +9,7 @@ from typing import Self
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
+from loyalty.errors import LoyaltyError
 from loyalty.store.database import transaction
 from loyalty.store.queries import query
 
@@ -58,5 +59,5 @@ class OutsideEngine:
         while not self._ended.wait(self._seconds):
             try:
                 self.answer()
-            except DBAPIError:  # the database went away: ask again
+            except (DBAPIError, LoyaltyError):  # the database went away: ask again
                 continue

@@ -30,6 +30,9 @@ def _field(title: str, description: str, *types: str, **more: Any) -> Param:
     return Param(None, type=["null", *types], title=title, description=description, **more)
 
 
+# A switch cannot be left open.
+AS_THE_PROGRAM_SAYS = "as program.yaml says"
+ANSWERS = {"yes": True, "no": False}
 OPEN = "Left empty: as program.yaml says."
 FORM: dict[str, Param] = {
     "segment": _field("Segment", f"Whose points are cancelled. {OPEN}", "string"),
@@ -48,7 +51,10 @@ FORM: dict[str, Param] = {
         exclusiveMinimum=0,
     ),
     "chunk_size": _field("Chunk size", f"Members per task. {OPEN}", "integer", minimum=1),
-    "approval": _field("Approval needed", f"Whether somebody must approve the preview. {OPEN}", "boolean"),
+    "approval": Param(
+        AS_THE_PROGRAM_SAYS, enum=[AS_THE_PROGRAM_SAYS, *ANSWERS], title="Approval needed",
+        description="Whether somebody must approve the preview.",
+    ),
     "second_round_of": _field(
         "Second round of run", "Take up the members of this run that failed for a reason that may come again.",
         "integer", minimum=1,
@@ -60,6 +66,7 @@ FORM: dict[str, Param] = {
 def asked_for(params: dict[str, Any]) -> dict[str, Any]:
     """What the form asks for, by the names of the settings; what it leaves open is not among it."""
     asked = {field: params.get(field) for field in FORM if params.get(field) not in (None, "", [])}
+    asked["approval"] = ANSWERS.get(str(params.get("approval")))
     if "spare_days" in asked:
         asked["spared"] = {"count": asked.pop("spare_days"), "unit": "days"}
     return asked
