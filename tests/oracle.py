@@ -3,7 +3,7 @@
 It follows the definition to the letter, instant by instant and day by day, and is slow.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -41,8 +41,8 @@ def settle(entries: Iterable[Entry], horizon: date, zone: ZoneInfo) -> dict[date
     moments = sorted({entry.at for entry in known})
     held = {moment: _flow(known, before_or_at=moment) for moment in moments}
     expired, nights = 0, {}
-    day = min(known, key=lambda entry: entry.at).at.astimezone(zone).date()
-    while day <= horizon:
+    first = min(known, key=lambda entry: entry.at).at.astimezone(zone).date()
+    for day in days_of(zone, since=first, until=horizon):
         now = midnight(day, zone)
         matured = sum(e.points for e in known if e.side == "collected" and _matured(e, now, zone))
         used = sum(e.points for e in known if e.side == "used" and e.at < now)
@@ -52,8 +52,15 @@ def settle(entries: Iterable[Entry], horizon: date, zone: ZoneInfo) -> dict[date
         if by_now != expired:
             nights[day] = by_now - expired
         expired = by_now
-        day += timedelta(days=1)
     return nights
+
+
+def days_of(zone: ZoneInfo, since: date, until: date) -> Iterator[date]:
+    """The days that the zone's calendar has: a zone that crosses the date line may skip one."""
+    for n in range((until - since).days + 1):
+        day = since + timedelta(days=n)
+        if midnight(day, zone).astimezone(zone).date() == day:
+            yield day
 
 
 def _flow(entries: list[Entry], before_or_at: datetime) -> int:

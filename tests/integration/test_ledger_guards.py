@@ -133,6 +133,71 @@ def test_a_program_may_allow_debt(connection: Connection, customer: int) -> None
         assert broken(reconcile(connection)) == []
 
 
+def test_a_balance_stays_within_what_an_event_can_carry(connection: Connection, customer: int) -> None:
+    with connection.begin():
+        record(connection, customer, "points.loyalty", NOON, 2**53 - 100)
+    with pytest.raises(DBAPIError, match=f"of customer the customer would be {2**53 + 1}, .*2.53"), connection.begin():
+        record(connection, customer, "points.loyalty", NOON, 1)
+    assert balance(connection, customer) == 2**53
+
+
+def test_corrections_and_reversals_are_not_corrected(connection: Connection, customer: int) -> None:
+    with connection.begin():
+        earning = record(connection, customer, "points.loyalty", NOON, 10)
+        correction = record(connection, customer, "points.adjust", NOON, -1, refers_to=earning)
+        reversal = record(connection, customer, "points.reverse", NOON, 2, refers_to=earning)
+    for target, instead in ((correction, "the event that it corrects"), (reversal, "the earning that it reverses")):
+        with pytest.raises(DBAPIError, match=f"correct {instead} instead, {earning}"), connection.begin():
+            record(connection, customer, "points.adjust", NOON, 1, refers_to=target)
+    assert balance(connection, customer) == 107
+
+
+REVERSALS = text(
+    "INSERT INTO loyalty.event (profile_id, key, action, occurred_at, points, params, refers_to) "
+    "SELECT :id, gen_random_uuid(), 'points.reverse', now(), -points, jsonb_build_object('points', points), :earning "
+    "FROM unnest(CAST(:points AS bigint[])) AS points"
+)
+
+
+@pytest.mark.parametrize(("points", "fits"), [([7], True), ([8], False), ([3, 4], True), ([4, 4], False)])
+def test_no_more_is_reversed_than_is_left(connection: Connection, customer: int, points: list[int], fits: bool) -> None:
+    with connection.begin():
+        earning = record(connection, customer, "points.loyalty", NOON, 10)
+        record(connection, customer, "points.adjust", NOON, -1, refers_to=earning)
+        record(connection, customer, "points.reverse", NOON, 2, refers_to=earning)
+    values = {"id": customer, "earning": earning, "points": points}
+    if fits:
+        with connection.begin():
+            connection.execute(REVERSALS, values)
+    else:
+        with pytest.raises(DBAPIError, match="takes 1 more than is left"), connection.begin():
+            connection.execute(REVERSALS, values)
+    assert balance(connection, customer) == (100 if fits else 107)
+
+
+def test_two_at_once_reverse_no_more_than_is_left(
+    module_database: Engine, connection: Connection, customer: int
+) -> None:
+    with connection.begin():
+        earning = record(connection, customer, "points.loyalty", NOON, 10)
+    refused = []
+
+    def reverse() -> None:
+        with transaction(module_database) as own, pytest.raises(DBAPIError, match="takes 2 more than is left"):
+            record(own, customer, "points.reverse", NOON, 6, refers_to=earning)
+        refused.append(True)
+
+    thread = Thread(target=reverse)
+    with connection.begin():
+        record(connection, customer, "points.reverse", NOON, 6, refers_to=earning)
+        thread.start()
+        thread.join(0.5)
+        assert thread.is_alive()
+    thread.join()
+    assert refused
+    assert balance(connection, customer) == 104
+
+
 def test_many_writers_at_once_lose_nothing(module_database: Engine, connection: Connection) -> None:
     with connection.begin():
         ids = [profile(connection, f"c{n}") for n in range(8)]

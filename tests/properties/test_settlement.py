@@ -18,13 +18,14 @@ from loyalty.services.apply_program import apply_program
 from loyalty.services.reconcile import broken, reconcile
 
 KINDS = {"points.loyalty": 20, "points.survey": 5, "points.gift": None}
-# Zones whose clocks change at midnight, by half an hour, or by a whole day, beside two ordinary ones.
+# Zones whose clocks change at midnight, past it, by half an hour, or by a whole day, beside two ordinary ones.
 ZONES = (
     "UTC",
     "Europe/Warsaw",
     "America/Havana",
     "Africa/Cairo",
     "America/Sao_Paulo",
+    "America/St_Johns",
     "Pacific/Apia",
     "Australia/Lord_Howe",
 )
@@ -40,13 +41,14 @@ STARTS = [
 
 @dataclass(frozen=True)
 class Fact:
-    """Something to record: ``of`` picks the earning that a reversal is about."""
+    """Something to record: ``of`` picks the earning that a reversal is about; ``fold``: as clocks show it once more."""
 
     kind: str
     day: int
     minutes: int
     points: int
     of: int = 0
+    fold: int = 0
 
 
 FACTS = st.builds(
@@ -56,6 +58,7 @@ FACTS = st.builds(
     minutes=st.sampled_from([0, 0, 0, 1, 30, 60, 90, 720, 1410, 1439]),
     points=st.sampled_from([1, 2, 5, 10, 100]),
     of=st.integers(0, 5),
+    fold=st.integers(0, 1),
 )
 RUNS = st.integers(0, 45)
 HISTORIES = st.lists(st.one_of(FACTS, FACTS, RUNS), min_size=1, max_size=25)
@@ -83,6 +86,21 @@ def test_the_ledger_settles_as_the_oracle_does(
         assert broken(reconcile(ledger_connection)) == []
 
 
+def test_an_evening_that_clocks_show_twice_comes_after_its_midnight(ledger_connection: Connection) -> None:
+    program = program_of("America/St_Johns", {"points.loyalty": 10})
+    evening = datetime(2010, 11, 7, 3, tzinfo=UTC)
+    with ledger_connection.begin():
+        wipe(ledger_connection)
+        apply_program(ledger_connection, program)
+        customer = profile(ledger_connection, "the customer")
+        record(ledger_connection, customer, "points.loyalty", datetime(2010, 10, 27, 10, tzinfo=UTC), 100)
+        record(ledger_connection, customer, "points.loyalty", evening, 50)
+        record(ledger_connection, customer, "client.activatePromotion", evening, 60)
+    settle(ledger_connection, program, date(2010, 11, 10))
+    with ledger_connection.begin():
+        assert {night: points for (_, night), points in expired(ledger_connection).items()} == {date(2010, 11, 7): 90}
+
+
 class Teller:
     """Records facts of one customer, those that the ledger refuses left out, and remembers them for the oracle."""
 
@@ -91,6 +109,7 @@ class Teller:
         self.program = program_of(zone, KINDS)
         self.entries: list[oracle.Entry] = []
         self.earned: list[tuple[UUID, Fact, datetime]] = []
+        self.left: dict[UUID, int] = {}
         self.horizon = start
         with connection.begin():
             wipe(connection)
@@ -107,7 +126,7 @@ class Teller:
 
     def tell(self, fact: Fact) -> None:
         local = datetime.combine(self.start + timedelta(days=fact.day), time()) + timedelta(minutes=fact.minutes)
-        at = local.replace(tzinfo=self.zone).astimezone(UTC)
+        at = local.replace(tzinfo=self.zone, fold=fact.fold).astimezone(UTC)
         if fact.kind == "spend":
             self._record("client.activatePromotion", at, fact.points, oracle.Entry(at, "used", fact.points))
         elif fact.kind == "return":
@@ -119,13 +138,15 @@ class Teller:
             key = self._record(fact.kind, at, fact.points, entry)
             if key:
                 self.earned.append((key, fact, at))
+                self.left[key] = fact.points
 
     def _reverse(self, fact: Fact, at: datetime) -> None:
         if self.earned:
             key, earning, earned_at = self.earned[fact.of % len(self.earned)]
-            at = max(at, earned_at)
-            entry = oracle.Entry(at, "collected", -fact.points, KINDS[earning.kind], earned_at)
-            self._record("points.reverse", at, fact.points, entry, refers_to=key)
+            at, points = max(at, earned_at), min(fact.points, self.left[key])
+            entry = oracle.Entry(at, "collected", -points, KINDS[earning.kind], earned_at)
+            if self._record("points.reverse", at, points, entry, refers_to=key):
+                self.left[key] -= points
 
     def _record(
         self, action: str, at: datetime, points: int, entry: oracle.Entry, refers_to: UUID | None = None

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from dataclasses import astuple, dataclass
 
-from sqlalchemy import Connection, func, literal, select
+from sqlalchemy import Connection, and_, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 
-from loyalty.compile.earning_rules import compile_awards
+from loyalty.compile.earning_rules import MOST_POINTS, compile_awards
 from loyalty.model.program import Program
 from loyalty.store.queries import query
-from loyalty.store.tables import event
+from loyalty.store.tables import account, event
 
 SOURCE = "award_points"
 
@@ -18,8 +18,8 @@ SOURCE = "award_points"
 class Awarded:
     """Profiles looked at, awards and reversals written with their points, and what could not be done.
 
-    ``unreadable`` counts events whose amount is no number; ``not_taken`` are points of refunds that had expired or
-    were spent already.
+    ``unreadable`` counts events whose amount is no number, or more than a balance holds; ``not_taken`` are points of
+    refunds that had expired or were spent already.
     """
 
     profile_count: int = 0
@@ -58,6 +58,7 @@ def award_batch(connection: Connection, program: Program) -> Awarded:
         return Awarded()
     connection.execute(query("measure_batch"))
     awards, points, unreadable = _write_awards(connection, program)
+    unreadable += connection.scalar(query("unreadable_refunds")) or 0
     reversals, taken, not_taken = _reverse_refunded(connection)
     connection.execute(query("rules_have_seen"))
     return Awarded(count, awards, points, reversals, taken, not_taken, unreadable)
@@ -66,22 +67,32 @@ def award_batch(connection: Connection, program: Program) -> Awarded:
 def _write_awards(connection: Connection, program: Program) -> tuple[int, int, int]:
     if not program.earning_rules:
         return 0, 0, 0
-    award = compile_awards(program).cte("award").prefix_with("MATERIALIZED")
-    columns = [column.name for column in award.c]
-    readable = select(*award.c, literal(SOURCE)).where(award.c.points.is_not(None)).order_by(award.c.profile_id)
-    new = insert(event).from_select([*columns, "source"], readable).on_conflict_do_nothing()
+    worth = compile_awards(program).cte("worth")
+    so_far = func.sum(worth.c.points).over(partition_by=worth.c.profile_id, order_by=(worth.c.occurred_at, worth.c.key))
+    fits = and_(worth.c.points.is_not(None), account.c.balance + so_far <= MOST_POINTS).label("fits")
+    weighed = select(*worth.c, fits).join(account, account.c.profile_id == worth.c.profile_id)
+    award = weighed.cte("award").prefix_with("MATERIALIZED")
+    columns = [column.name for column in worth.c]
+    told = (
+        select(*(award.c[name] for name in columns), literal(SOURCE)).where(award.c.fits).order_by(award.c.profile_id)
+    )
+    new = insert(event).from_select([*columns, "source"], told).on_conflict_do_nothing()
     written = new.returning(event.c.points).cte("written")
     totals = select(
         func.count(),
         func.coalesce(func.sum(written.c.points), 0),
-        select(func.count()).select_from(award).where(award.c.points.is_(None)).scalar_subquery(),
+        select(func.count()).select_from(award).where(~award.c.fits).scalar_subquery(),
     ).select_from(written)
     count, points, unreadable = connection.execute(totals).one()
     return count, int(points), unreadable
 
 
 def _reverse_refunded(connection: Connection) -> tuple[int, int, int]:
-    if connection.execute(query("note_reversals")).rowcount == 0:
-        return 0, 0, 0
-    row = connection.execute(query("reverse_points")).one()
-    return row.reversal_count, row.reversed, row.not_taken
+    """One reversal of each profile at a time, in the order of time: each finds the account as the last one left it."""
+    noted = connection.execute(query("note_reversals")).rowcount
+    written = points = not_taken = place = 0
+    while written < noted:
+        place += 1
+        row = connection.execute(query("reverse_points"), {"place": place}).one()
+        written, points, not_taken = written + row.reversal_count, points + row.reversed, not_taken + row.not_taken
+    return written, points, not_taken

@@ -122,7 +122,8 @@ def _decide(connection: Connection, recorded_at: datetime) -> None:
         connection.execute(query(f"import/{step}"))
     connection.execute(query("import/reject_locked_or_over"), {"recorded_at": recorded_at})
     _follow_rejections(connection)
-    while connection.execute(query("import/reject_what_does_not_fit")).rowcount:
+    steps = [query("import/reject_what_does_not_fit"), query("import/reject_beyond_what_is_left")]
+    while sum(connection.execute(step).rowcount for step in steps):
         _follow_rejections(connection)
 
 

@@ -32,6 +32,7 @@ program = Table(
     Column("fingerprint", Text, nullable=False),
     Column("settings", JSONB, nullable=False),
     Column("applied_at", Instant, nullable=False, server_default=SERVER_SETS),
+    Column("zone_since", Instant, nullable=False, server_default=SERVER_SETS),
 )
 
 action = Table(

@@ -1,5 +1,5 @@
--- Per account whose balance would leave what it may be: its latest gains above the largest bigint, its latest losses
--- below zero (below the smallest bigint, where debt is allowed). Only such accounts are looked at row by row.
+-- Per account whose balance would leave what it may be: its latest gains above 2^53, its latest losses below zero
+-- (below the smallest bigint, where debt is allowed). Only such accounts are looked at row by row.
 WITH pending AS (
     SELECT e.row_number, e.customer_id, e.occurred_at, e.points
     FROM import_event AS e
@@ -16,7 +16,7 @@ WITH pending AS (
     LEFT JOIN import_profile AS profile USING (customer_id)
     LEFT JOIN loyalty.account USING (profile_id)
     WHERE coalesce(account.balance, 0) + total.net < CASE WHEN program.allow_debt THEN -9223372036854775808 ELSE 0 END
-       OR coalesce(account.balance, 0) + total.gains > 9223372036854775807
+       OR coalesce(account.balance, 0) + total.gains > 9007199254740992
        OR coalesce(account.balance, 0) + total.losses < -9223372036854775808
 ), running AS (
     SELECT pending.row_number, pending.points, broken.floor, broken.customer_id,
@@ -25,11 +25,11 @@ WITH pending AS (
     FROM pending JOIN broken USING (customer_id)
 )
 UPDATE import_event AS e SET reason = CASE
-    WHEN running.points > 0 OR running.floor < 0 THEN format('the balance of customer %s would be %s, beyond the largest number that is kept (2^63)',
-        to_json(running.customer_id), running.balance)
+    WHEN running.points > 0 OR running.floor < 0 THEN format('the balance of customer %s would be %s, beyond the largest number that is kept (%s)',
+        to_json(running.customer_id), running.balance, CASE WHEN running.points > 0 THEN '2^53' ELSE '2^63' END)
     ELSE format('the balance of customer %s would be %s, and the program allows no debt: points may not have been awarded '
         'yet (award them, then import the file again)', to_json(running.customer_id), running.balance)
 END
 FROM running
 WHERE running.row_number = e.row_number
-  AND ((running.points > 0 AND running.balance > 9223372036854775807) OR (running.points < 0 AND running.balance < running.floor))
+  AND ((running.points > 0 AND running.balance > 9007199254740992) OR (running.points < 0 AND running.balance < running.floor))
