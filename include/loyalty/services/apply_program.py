@@ -15,7 +15,7 @@ def apply_program(connection: Connection, program: Program, *, resettle: bool = 
     A change that makes midnights already settled come out otherwise (the zone, or how long points live) is refused
     with an error that lists it, unless ``resettle`` says that the next expiry run shall correct them.
     """
-    if connection.scalar(query("program_fingerprint")) == program.fingerprint():
+    if _is_applied(connection, program):
         return
     connection.execute(query("lock_program"))
     resettles = _check_changes(connection, program, consent=resettle)
@@ -36,6 +36,17 @@ def apply_program(connection: Connection, program: Program, *, resettle: bool = 
         connection.execute(query("settle_all_anew"))
 
 
+def _is_applied(connection: Connection, program: Program) -> bool:
+    """Whether these settings were applied last; asked in a savepoint that is rolled back, so that no lock stays behind.
+
+    Two that had read the program here and apply a new one would each wait for the other.
+    """
+    with connection.begin_nested() as asking:
+        fingerprint: str = connection.scalar(query("program_fingerprint"))
+        asking.rollback()
+    return fingerprint == program.fingerprint()
+
+
 def _actions(program: Program) -> list[dict[str, object]]:
     earning: list[dict[str, object]] = [
         {"action": name, "effect": "earn", "parameter": "points", "validity_days": action.validity_days}
@@ -48,9 +59,12 @@ def _actions(program: Program) -> list[dict[str, object]]:
 
 
 def _check_changes(connection: Connection, program: Program, *, consent: bool) -> bool:
-    changes = connection.execute(
-        query("program_changes"), {"timezone": program.timezone, "actions": json.dumps(_actions(program))}
-    ).all()
+    wanted = {
+        "timezone": program.timezone,
+        "allow_debt": program.allow_debt,
+        "actions": json.dumps(_actions(program)),
+    }
+    changes = connection.execute(query("program_changes"), wanted).all()
     impossible = [row.change for row in changes if row.impossible]
     if impossible:
         raise LoyaltyError("the program contradicts the events of this database: " + "; ".join(impossible))

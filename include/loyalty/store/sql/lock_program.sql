@@ -1,2 +1,3 @@
--- One applies at a time, and no event is booked by half of the old and half of the new settings.
-LOCK TABLE loyalty.program, loyalty.action IN SHARE ROW EXCLUSIVE MODE
+-- No event is booked by half of the old and half of the new settings: whoever books reads this table first of all, so that
+-- this waits for all that is being booked, and what comes later waits for this.
+LOCK TABLE loyalty.program IN ACCESS EXCLUSIVE MODE

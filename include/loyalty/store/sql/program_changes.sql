@@ -22,6 +22,11 @@ WITH wanted AS (
     SELECT 3, true, format('%s has events that brought no points, and is an earning action now', wanted.action)
     FROM wanted LEFT JOIN loyalty.action AS known ON known.action = wanted.action AND known.effect = 'earn'
     WHERE known.action IS NULL AND EXISTS (SELECT FROM loyalty.event WHERE event.action = wanted.action)
+    UNION ALL
+    SELECT 4, true, format('%s %s in debt, which the program allows no more', count(*),
+                           CASE count(*) WHEN 1 THEN 'customer is' ELSE 'customers are' END)
+    FROM loyalty.account CROSS JOIN loyalty.program
+    WHERE account.balance < 0 AND program.allow_debt AND NOT CAST(:allow_debt AS boolean) HAVING count(*) > 0
 )
 SELECT change, impossible FROM changed
 WHERE impossible OR EXISTS (SELECT FROM loyalty.account WHERE latest_at IS NOT NULL)

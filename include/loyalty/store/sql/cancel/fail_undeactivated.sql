@@ -4,3 +4,4 @@ SELECT loyalty.fail_members(:run_id, ARRAY(
     JOIN loyalty.journey_chunk AS chunk ON chunk.run_id = activation.run_id AND chunk.chunk = :chunk
     WHERE activation.run_id = :run_id AND activation.profile_id > :after AND activation.profile_id <= :bound
       AND activation.state = 'deactivating' AND chunk.deactivation_deadline_at <= clock_timestamp()), 'deactivation_timeout')
+FROM loyalty.program

@@ -7,5 +7,6 @@ WHERE member.run_id = :run_id AND member.profile_id > :after AND member.profile_
   AND EXISTS (
       SELECT FROM loyalty.promotion_activation AS activation
       WHERE activation.profile_id = account.profile_id AND activation.state IN ('active', 'deactivating'))
+  AND EXISTS (SELECT FROM loyalty.program)  -- before any account: see lock_program
 ORDER BY account.profile_id
 FOR NO KEY UPDATE OF account

@@ -9,5 +9,6 @@ WHERE member.run_id = :run_id AND member.profile_id > :after AND member.profile_
       SELECT FROM loyalty.promotion_activation AS activation
       WHERE activation.profile_id = account.profile_id AND activation.state IN ('active', 'deactivating')
         AND coalesce(activation.lapses_at > clock_timestamp() OR activation.state = 'deactivating', true)))
+  AND EXISTS (SELECT FROM loyalty.program)  -- before any account: see lock_program
 ORDER BY account.profile_id
 FOR NO KEY UPDATE OF account
