@@ -228,22 +228,52 @@ def test_many_writers_at_once_lose_nothing(module_database: Engine, connection: 
         assert connection.scalar(text("SELECT sum(balance) FROM loyalty.account")) == 8_000 + 6 * 30 * 5 - 6 * 30
 
 
+EVENT = """INSERT INTO loyalty.event (profile_id, key, action, occurred_at, points, params)
+    SELECT profile_id{}, gen_random_uuid(), '{}', '2026-01-02Z', {}, '{{}}' FROM loyalty.account"""
 FAULTS = {
-    "1_balance_is_the_sum": "UPDATE loyalty.account SET balance = balance + 1",
-    "6_members_add_up": "UPDATE loyalty.journey_run SET points = points + 1",
-    "7_events_stay": "ALTER TABLE loyalty.event DISABLE TRIGGER events_stay",
-    "8_expiry_follows_the_rule": "UPDATE loyalty.event SET points = -99 WHERE action = 'points.expire'",
-    "2_never_below_zero": "UPDATE loyalty.event SET recorded_at = '2020-01-01' WHERE points < 0",
+    "a balance": ("1_balance_is_the_sum", "UPDATE loyalty.account SET balance = balance + 1"),
+    "a latest time": ("1_balance_is_the_sum", "UPDATE loyalty.account SET latest_at = NULL"),
+    "an earlier time": ("1_balance_is_the_sum", "UPDATE loyalty.account SET latest_at = '2026-01-01Z'"),
+    "no account": ("1_balance_is_the_sum", "DELETE FROM loyalty.account"),
+    "no profile": ("1_balance_is_the_sum", "DELETE FROM loyalty.profile"),
+    "an event of nobody": ("1_balance_is_the_sum", EVENT.format(" + 1", "page.visit", "NULL")),
+    "points of an unknown action": ("7_events_mean_what_they_say", EVENT.format("", "page.visit", "5")),
+    "points of no amount": ("7_events_mean_what_they_say", EVENT.format("", "points.loyalty", "5")),
+    "an amount without points": (
+        "7_events_mean_what_they_say",
+        "UPDATE loyalty.event SET points = NULL WHERE action = 'points.loyalty'",
+    ),
+    "an expiry at noon": (
+        "7_events_mean_what_they_say",
+        "UPDATE loyalty.event SET occurred_at = occurred_at + interval '12 hours' WHERE action = 'points.expire'",
+    ),
+    "a guard asleep": ("7_events_stay", "ALTER TABLE loyalty.event DISABLE TRIGGER events_stay"),
+    "a guard of replicas": ("7_events_stay", "ALTER TABLE loyalty.event_3 ENABLE REPLICA TRIGGER b_book_events"),
+    "a guard of profiles": ("7_events_stay", "ALTER TABLE loyalty.profile DISABLE TRIGGER open_accounts"),
+    "a total": ("6_members_add_up", "UPDATE loyalty.journey_run SET points = points + 1"),
+    "another expiry": (
+        "8_expiry_follows_the_rule",
+        "UPDATE loyalty.event SET points = -99 WHERE action = 'points.expire'",
+    ),
+    "an expiry gone, and its time with it": (
+        "8_expiry_follows_the_rule",
+        "DELETE FROM loyalty.event WHERE action = 'points.expire'; UPDATE loyalty.account SET latest_at = NULL",
+    ),
+    "another order": (
+        "2_never_below_zero",
+        "UPDATE loyalty.event SET recorded_at = '2020-01-01' WHERE points < 0",
+    ),
 }
 
 
-@pytest.mark.parametrize("invariant", FAULTS)
-def test_reconcile_finds_what_was_done_behind_its_back(connection: Connection, customer: int, invariant: str) -> None:
+@pytest.mark.parametrize("fault", FAULTS)
+def test_reconcile_finds_what_was_done_behind_its_back(connection: Connection, customer: int, fault: str) -> None:
+    invariant, done = FAULTS[fault]
     settle(connection, program_of(), NOON.date() + timedelta(days=200))
     with connection.begin():
         assert broken(reconcile(connection)) == []
         connection.execute(text("SET LOCAL session_replication_role = replica"))
-        connection.execute(text(FAULTS[invariant]))
+        connection.exec_driver_sql(done)
         found = broken(reconcile(connection))
         assert invariant in {finding.invariant for finding in found}
         assert all(finding.rows for finding in found)

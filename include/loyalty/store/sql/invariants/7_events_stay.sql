@@ -1,14 +1,15 @@
--- Events are never changed or deleted, and none goes round the ledger: every guard is in place and awake.
-WITH guarded AS (
-    SELECT relid FROM pg_partition_tree('loyalty.event')
-    UNION ALL SELECT 'loyalty.account'::regclass
-), wanted AS (
-    SELECT relid, unnest(CASE WHEN relid = 'loyalty.account'::regclass
-        THEN ARRAY['balance_follows_the_ledger', 'accounts_open_empty', 'accounts_stay', 'live_locks_are_not_stolen']
-        ELSE ARRAY['a_check_events', 'a_lock_accounts', 'b_book_events', 'c_confirm_locks', 'd_follow_promotions', 'e_hear_engines',
-                   'events_are_not_truncated', 'events_stay'] END) AS guard
-    FROM guarded
+-- Events are never changed or deleted, and none goes round the ledger: every guard is in place and awake for everybody.
+WITH wanted AS (
+    SELECT relid, unnest(ARRAY['a_check_events', 'a_lock_accounts', 'b_book_events', 'c_confirm_locks', 'd_follow_promotions',
+                               'e_hear_engines', 'events_are_not_truncated', 'events_stay']) AS guard
+    FROM pg_partition_tree('loyalty.event')
+    UNION ALL
+    SELECT 'loyalty.account'::regclass, unnest(ARRAY['balance_follows_the_ledger', 'accounts_open_empty', 'accounts_stay',
+                                                     'live_locks_are_not_stolen'])
+    UNION ALL
+    SELECT 'loyalty.profile'::regclass, unnest(ARRAY['open_accounts', 'profiles_stay'])
 )
-SELECT wanted.relid::text AS guarded, wanted.guard, CASE WHEN tgname IS NULL THEN 'missing' ELSE 'switched off' END AS fault
+SELECT wanted.relid::text AS guarded, wanted.guard,
+       CASE tgenabled WHEN 'D' THEN 'switched off' WHEN 'R' THEN 'awake for replicas only' ELSE 'missing' END AS fault
 FROM wanted LEFT JOIN pg_trigger ON tgrelid = wanted.relid AND tgname = wanted.guard
-WHERE tgname IS NULL OR tgenabled = 'D'
+WHERE tgname IS NULL OR tgenabled IN ('D', 'R')
