@@ -28,9 +28,11 @@ WITH clock AS MATERIALIZED (
 ), outlook AS (
     SELECT night.profile_id,
            coalesce(max(night.demanded) FILTER (WHERE night.midnight <= night.horizon), 0) AS demanded,
+           -- Of midnights that nobody has settled before: a shortfall is told once.
            greatest(0, max(night.unspent - night.demanded) FILTER (
-               WHERE night.midnight BETWEEN account.settle_on AND night.horizon)) AS shortfall
-    FROM night JOIN loyalty.account USING (profile_id) GROUP BY night.profile_id
+               WHERE night.midnight BETWEEN account.settle_on AND night.horizon
+                 AND night.midnight > program.settled_through)) AS shortfall
+    FROM night JOIN loyalty.account USING (profile_id) CROSS JOIN loyalty.program GROUP BY night.profile_id
 ), ahead AS (
     SELECT night.profile_id, min(night.midnight) AS settle_on
     FROM night JOIN outlook USING (profile_id)
@@ -42,7 +44,7 @@ WITH clock AS MATERIALIZED (
 ), done AS (
     UPDATE loyalty.journey_member AS member
     SET state = 'completed', finished_at = clock.now,
-        points = member.points + coalesce(taken.points, 0), shortfall = coalesce(outlook.shortfall, 0)
+        points = member.points + coalesce(taken.points, 0), shortfall = greatest(member.shortfall, outlook.shortfall)
     FROM clock, batch LEFT JOIN taken USING (profile_id) LEFT JOIN outlook USING (profile_id)
     WHERE member.run_id = :run_id AND member.profile_id = batch.profile_id
     RETURNING coalesce(taken.points, 0) AS points

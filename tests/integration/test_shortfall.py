@@ -1,0 +1,57 @@
+"""What was due and no longer there is told once, by the run that settles its midnight first."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from sqlalchemy import Connection, Engine, text
+
+from ledger import profile, program_of, record, settle, wipe
+from loyalty.definitions.balance import balance_catalog
+from loyalty.services.apply_program import apply_program
+from loyalty.services.rolling_expiry import run_rolling_expiry
+
+PROGRAM = program_of(validity={"points.loyalty": 10})
+EARNED = datetime(2026, 1, 1, tzinfo=UTC)
+DUE = date(2026, 1, 11)
+
+
+@pytest.fixture
+def connection(module_database: Engine) -> Iterator[Connection]:
+    with module_database.connect() as connection:
+        yield connection
+
+
+@pytest.fixture
+def customer(connection: Connection) -> int:
+    """Of 100 points due, 60 were spent after their midnight and before any run."""
+    with connection.begin():
+        wipe(connection)
+        apply_program(connection, PROGRAM)
+        customer = profile(connection, "the customer")
+        record(connection, customer, "points.loyalty", EARNED, 100)
+        record(connection, customer, "client.activatePromotion", EARNED + timedelta(days=11), 60)
+    return customer
+
+
+def run(connection: Connection, key: str, day: date) -> int:
+    catalog = balance_catalog(PROGRAM)
+    return run_rolling_expiry(connection, PROGRAM, catalog, run_key=key, business_date=day, ahead=True).shortfall
+
+
+def test_a_late_arrival_does_not_tell_it_again(connection: Connection, customer: int) -> None:
+    assert settle(connection, PROGRAM, DUE + timedelta(days=5)).shortfall == 60
+    for n in range(2):
+        with connection.begin():
+            record(connection, customer, "points.loyalty", EARNED - timedelta(hours=n), 7)
+        totals = settle(connection, PROGRAM, DUE + timedelta(days=6 + n))
+        assert (totals.points, totals.shortfall) == (7, 0)
+
+
+def test_a_run_that_is_repeated_keeps_what_it_told(connection: Connection, customer: int) -> None:
+    assert run(connection, "one", DUE + timedelta(days=5)) == 60
+    with connection.begin():
+        record(connection, customer, "points.loyalty", EARNED, 7)
+    assert run(connection, "one", DUE + timedelta(days=5)) == 60
+    with connection.begin():
+        assert connection.scalars(text("SELECT shortfall FROM loyalty.journey_run")).all() == [60]
