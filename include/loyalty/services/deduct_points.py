@@ -30,7 +30,12 @@ def deduct_points(connection: Connection, part: Range) -> Deducted:
     connection.execute(query("measure_batch"))
     done = connection.execute(query("cancel/deduct_points"), part.binds).one()
     faults = {"lock_expired": done.lock_expired, "amount_grew": done.amount_grew}
-    for reason, ids in faults.items():
-        if ids:
-            connection.execute(query("cancel/fail_members"), part.binds | {"ids": ids, "reason": reason})
-    return Deducted(done.member_count, done.points, sum(map(len, faults.values())))
+    failed = (_fail(connection, part, reason, ids) for reason, ids in faults.items() if ids)
+    return Deducted(done.member_count, done.points, sum(failed))
+
+
+def _fail(connection: Connection, part: Range, reason: str, ids: list[int]) -> int:
+    """How many failed just now: another worker may have completed them."""
+    return int(
+        connection.execute(query("cancel/fail_members"), part.binds | {"ids": ids, "reason": reason}).scalar_one()
+    )

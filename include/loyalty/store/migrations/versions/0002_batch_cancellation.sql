@@ -140,17 +140,17 @@ COMMENT ON COLUMN loyalty.journey_member.balance_after IS 'The balance just afte
 CREATE FUNCTION loyalty.fail_members(the_run bigint, ids bigint[], why text, words text DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
-    now timestamptz := clock_timestamp();
+    now timestamptz;
     failed_count bigint;
 BEGIN
-    WITH held AS MATERIALIZED (
-        SELECT profile_id FROM loyalty.account WHERE profile_id = ANY (ids) ORDER BY profile_id FOR NO KEY UPDATE
-    ), failed AS (
+    -- In a statement of its own: the next one must see what those wrote who held the accounts before.
+    PERFORM FROM loyalty.account WHERE profile_id = ANY (ids) ORDER BY profile_id FOR NO KEY UPDATE;
+    now := clock_timestamp();
+    WITH failed AS (
         UPDATE loyalty.journey_member AS member
         SET state = 'failed', reason = why, detail = words, finished_at = now,
             released_at = CASE WHEN lock_requested_at IS NOT NULL THEN now END
-        FROM held
-        WHERE member.run_id = the_run AND member.profile_id = held.profile_id AND member.state NOT IN ('completed', 'failed')
+        WHERE member.run_id = the_run AND member.profile_id = ANY (ids) AND member.state NOT IN ('completed', 'failed')
         RETURNING member.profile_id, member.lock_requested_at
     ), let_go AS (
         UPDATE loyalty.account SET lock_expires_at = now
@@ -189,7 +189,7 @@ BEGIN
     -- run asked for is not the customer's.
     SELECT profile.customer_id, account.lock_expires_at INTO wrong
     FROM added AS e JOIN loyalty.action USING (action) JOIN loyalty.account USING (profile_id) JOIN loyalty.profile USING (profile_id)
-    WHERE action.effect IN ('redeem', 'return') AND e.run_id IS NULL AND e.recorded_at < account.lock_expires_at
+    WHERE action.effect IN ('redeem', 'return') AND e.run_id IS NULL AND least(e.recorded_at, clock_timestamp()) < account.lock_expires_at
       AND NOT EXISTS (
           SELECT FROM loyalty.promotion_activation AS asked
           WHERE asked.profile_id = e.profile_id AND asked.activation = e.refers_to AND asked.run_id = account.lock_run_id)
@@ -315,6 +315,7 @@ BEGIN
     FROM added AS e JOIN loyalty.journey_member AS member
         ON member.run_id = coalesce(e.run_id, loyalty.points_of(e.params -> 'run')) AND member.profile_id = e.profile_id
     WHERE e.action = 'points.locked' AND member.state = 'failed'
+      AND loyalty.lock_token(member.run_id, member.profile_id)::text IN (e.key::text, e.params ->> 'token')
     ORDER BY e.profile_id
     ON CONFLICT (profile_id, key) DO NOTHING;
     RETURN NULL;
@@ -340,9 +341,9 @@ BEGIN
     ORDER BY e.profile_id, e.key;
     SELECT e.action, profile.customer_id, activation.promotion,
            CASE WHEN activation.state NOT IN ('active', 'deactivating') THEN format('is %s already', activation.state)
-                WHEN e.action = 'client.redeemPromotion' THEN 'is being deactivated'
+                WHEN e.count > 1 THEN 'ends twice at once'
                 WHEN e.points <> activation.points THEN format('cost %s points, and not %s', activation.points, e.points)
-                ELSE 'ends twice at once' END AS how
+                ELSE 'is being deactivated' END AS how
     INTO wrong
     FROM (
         SELECT *, count(*) OVER (PARTITION BY added.profile_id, added.refers_to) AS count FROM added

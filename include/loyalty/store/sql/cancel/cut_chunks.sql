@@ -7,3 +7,4 @@ FROM (
 ) AS numbered
 WHERE NOT EXISTS (SELECT FROM loyalty.journey_chunk WHERE run_id = :run_id)
 GROUP BY chunk
+ON CONFLICT DO NOTHING

@@ -5,6 +5,8 @@ WITH clock AS MATERIALIZED (
 ), owed AS MATERIALIZED (
     SELECT taken.profile_id, taken.key, -taken.points AS points, back.key IS NOT NULL AS is_back
     FROM batch
+    JOIN loyalty.journey_member AS waiting
+        ON waiting.run_id = :run_id AND waiting.profile_id = batch.profile_id AND waiting.state = 'selected'
     JOIN loyalty.event AS taken ON taken.profile_id = batch.profile_id AND taken.key = loyalty.cancel_key(:undone, batch.profile_id)
     LEFT JOIN loyalty.event AS back ON back.profile_id = taken.profile_id AND back.key = loyalty.restore_key(taken.key)
 ), written AS (

@@ -1,4 +1,5 @@
--- One run has at most one cancellation for each profile, and one cancellation is given back at most once and exactly.
+-- One run has at most one cancellation for each profile; one cancellation is given back at most once and exactly, and so is
+-- what one activation cost.
 SELECT profile.customer_id, e.run_id, 'cancelled ' || count(*) || ' times' AS what, -sum(e.points)::bigint AS points
 FROM loyalty.event AS e JOIN loyalty.profile USING (profile_id)
 WHERE e.action = 'points.cancel' AND e.run_id IS NOT NULL
@@ -13,3 +14,12 @@ WHERE back.action = 'points.restore'
   AND (CAST(:run_id AS bigint) IS NULL OR back.profile_id IN (SELECT profile_id FROM loyalty.journey_member WHERE run_id = :run_id))
 GROUP BY profile.customer_id, taken.profile_id, taken.run_id, taken.key, taken.points
 HAVING count(*) > 1 OR sum(back.points) <> -taken.points
+UNION ALL
+SELECT profile.customer_id, NULL, 'promotion ' || activation.promotion || ' returned ' || count(*) || ' times', sum(e.points)::bigint
+FROM loyalty.promotion_activation AS activation
+JOIN loyalty.event AS e ON e.profile_id = activation.profile_id AND e.refers_to = activation.activation
+    AND e.action = 'client.deactivatePromotion'
+JOIN loyalty.profile ON profile.profile_id = activation.profile_id
+WHERE CAST(:run_id AS bigint) IS NULL OR activation.run_id = :run_id
+GROUP BY profile.customer_id, activation.profile_id, activation.activation, activation.promotion, activation.points
+HAVING count(*) > 1 OR sum(e.points) <> activation.points
