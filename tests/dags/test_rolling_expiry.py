@@ -70,7 +70,9 @@ def test_a_run_settles_its_day_and_tells_its_totals(
         "run_id": ended.pushed["select_members"],
         "business_date": str(DAY),
         "member_count": 5,
+        "failed_count": 0,
         "points": points,
+        "returned": 0,
         "shortfall": 0,
     }
     log = capsys.readouterr().out

@@ -267,7 +267,9 @@ def totals(connection: Connection, run_id: int) -> tuple[Any, ...]:
 
 
 def newest_run(connection: Connection) -> int:
-    return int(connection.scalar(text("SELECT max(run_id) FROM loyalty.journey_run")))
+    """The latest run of a cancellation or an undo; the rolling expiry of the session may run beside."""
+    newest = "SELECT max(run_id) FROM loyalty.journey_run WHERE journey <> 'rolling_expiry'"
+    return int(connection.scalar(text(newest)))
 
 
 # The world outside ----------------------------------------------------------------------------------------------------

@@ -110,7 +110,7 @@ def test_after_a_click_on_approve_the_points_are_gone_and_the_run_says_who_it_wa
     dag_run = answer(page, airflow, "Approve")
     assert kept(airflow, dag_run) == ("completed", "approved", "admin", True)
     with transaction(airflow.ledger) as connection:
-        as_of = connection.scalar(text("SELECT max(as_of) FROM loyalty.journey_run"))
+        as_of = connection.scalar(text("SELECT as_of FROM loyalty.journey_run WHERE run_key = :key"), {"key": dag_run})
         found = crowd.ended(connection, crowd.newest_run(connection))
     members = [who for who, history in told.items() if crowd.must_lose(history, as_of) > 0]
     assert found == {who: crowd.completed(told[who], as_of) for who in members}
