@@ -148,9 +148,13 @@ def _summary(*rounds: CancellationReport) -> Table:
 
 
 def _compare(stage: Stage, held: Mapping[str, int], promotions: list[Promotion]) -> None:
-    """Cancelled is what the simulation leaves to each customer, less what went into promotions that were redeemed."""
+    """Cancelled is what the simulation leaves to each customer, less what went into promotions that were redeemed.
+
+    Who has nothing but what is in a promotion has no points to cancel, and is not of the segment.
+    """
+    paid = {one.customer: PRICES[one.name] for one in promotions}
     spent = {one.customer: PRICES[one.name] for one in promotions if one.is_redeemed}
-    wanted = {who: points - spent.get(who, 0) for who, points in held.items() if points > spent.get(who, 0)}
+    wanted = {who: points - spent.get(who, 0) for who, points in held.items() if points > paid.get(who, 0)}
     with transaction(stage.ledger()) as connection:
         found = {row.customer_id: row.points for row in connection.execute(CANCELLED)}
     if wanted != found:
