@@ -48,8 +48,8 @@ def cancel(airflow: Any, conf: dict[str, Any], answer: str) -> str:
     """A run that somebody has answered, through the REST API, and that has succeeded."""
     start(airflow, DAG)
     dag_run = airflow.api.trigger(DAG, conf=conf)
-    assert wait_until(lambda: task(airflow, dag_run, "approve_run")["state"] == "awaiting_input", 300, interval=0.5)
-    decide(airflow, dag_run, answer)
+    assert wait_until(lambda: airflow.api.question(DAG, dag_run, "approve_run"), 300, interval=0.5)
+    airflow.api.answer(DAG, dag_run, "approve_run", answer)
     assert airflow.wait(DAG, dag_run, 900).state == "success"
     return str(dag_run)
 
@@ -57,16 +57,6 @@ def cancel(airflow: Any, conf: dict[str, Any], answer: str) -> str:
 def start(airflow: Any, dag_id: str) -> None:
     airflow.api.wait_for_dag(dag_id)
     airflow.api.unpause(dag_id)
-
-
-def decide(airflow: Any, dag_run: str, answer: str) -> None:
-    where = f"/api/v2/dags/{DAG}/dagRuns/{dag_run}/taskInstances/approve_run/-1/hitlDetails"
-    airflow.rest.call("PATCH", where, json={"chosen_options": [answer], "params_input": {}})
-
-
-def task(airflow: Any, dag_run: str, task_id: str) -> dict[str, Any]:
-    where = f"/api/v2/dags/{DAG}/dagRuns/{dag_run}/taskInstances/{task_id}"
-    return dict(airflow.rest.call("GET", where, unless=404) or {"state": None})
 
 
 def tasks(airflow: Any, dag_run: str) -> list[dict[str, Any]]:

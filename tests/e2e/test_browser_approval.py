@@ -54,17 +54,12 @@ def log_in(page: Any, airflow: Any) -> None:
 def answer(page: Any, airflow: Any, word: str) -> str:
     """A run whose approval page somebody has opened, read, and answered with this button; it has ended."""
     dag_run = airflow.api.trigger(DAG, conf={"spare_days": crowd.SPARE_DAYS})
-    assert wait_until(lambda: state(airflow, dag_run) == "awaiting_input", SECONDS, interval=0.5)
+    assert wait_until(lambda: airflow.api.question(DAG, dag_run, "approve_run"), SECONDS, interval=0.5)
     page.goto(f"{airflow.stack.url}/dags/{DAG}/runs/{dag_run}/tasks/approve_run/required_actions")
     page.get_by_text("are to be cancelled").wait_for()
     page.get_by_role("button", name=word, exact=True).click()
     assert airflow.wait(DAG, dag_run, 300).state == "success"
     return str(dag_run)
-
-
-def state(airflow: Any, dag_run: str) -> str | None:
-    where = f"/api/v2/dags/{DAG}/dagRuns/{dag_run}/taskInstances/approve_run"
-    return airflow.rest.call("GET", where, unless=404).get("state")
 
 
 def kept(airflow: Any, dag_run: str) -> tuple[Any, ...]:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Self
 
 import httpx
@@ -13,6 +13,7 @@ from loyalty.local.airflow_rest import RestClient
 
 FINAL = ("success", "failed")
 PAGE = 100
+WORKER_IS_GONE = timedelta(seconds=5)
 
 
 @dataclass(frozen=True)
@@ -118,14 +119,15 @@ class AirflowApi:
             self._rest.call("PATCH", path, params={"update_mask": "state"}, json={"state": "failed"})
 
     def question(self, dag_id: str, run_id: str, task_id: str) -> str | None:
-        """What a human is asked by the task of the run, as Markdown; None before it waits for the answer.
+        """What a human is asked by the task of the run, as Markdown; None before an answer is safe.
 
-        An answer to a task that has asked and does not wait yet gets lost.
+        Airflow takes a task that is answered while its worker is still being put away for one that has failed: it tries
+        the task again, and the answer is lost.
         """
         asked = self._rest.call("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/hitlDetails")["hitl_details"]
         for one in asked:
-            task = one["task_instance"]
-            if (task["task_id"], task["state"]) == (task_id, "awaiting_input"):
+            task, age = one["task_instance"], datetime.now(UTC) - datetime.fromisoformat(one["created_at"])
+            if (task["task_id"], task["state"]) == (task_id, "awaiting_input") and age > WORKER_IS_GONE:
                 return str(one["body"])
         return None
 
