@@ -5,7 +5,8 @@
 for a human ▸ for each chunk of members: `lock_balances` asks for locks ▸ `await_locks` ▸ `fail_unlocked` fails who was
 not confirmed in time; `filter_clients` finds who has active promotions ▸ `deactivate_promotions` ▸
 `await_deactivations` ▸ `fail_undeactivated` ▸ `deduct_points` computes each amount again under the lock and takes it,
-once ▸ `release_locks` ▸ then `finish_run` ▸ `reconcile` ▸ `report`. A task with nothing to do shows itself as skipped.
+once ▸ `release_locks` ▸ then `finish_run` ▸ `reconcile` ▸ `send_mail` tells those who lost points how many ▸ `report`.
+A task with nothing to do shows itself as skipped.
 
 ## When it runs
 By hand, from its form, or as `cancellation.schedule` of program.yaml says. Its clock is the present.
@@ -29,6 +30,7 @@ from airflow.sdk import DAG, task_group
 from loyalty.orchestration import batch_cancellation as step
 from loyalty.orchestration.after_run import Reconcile
 from loyalty.orchestration.batch_cancellation_form import FORM, cancellation_plan
+from loyalty.orchestration.mail import SendMail
 from loyalty.orchestration.retries import PATIENT
 from loyalty.orchestration.waits import AwaitDeactivations, AwaitLocks
 
@@ -66,6 +68,7 @@ with DAG(
     chunks = step.CutChunks(task_id="cut_chunks")
     preview = step.SelectMembers(task_id="select_members") >> step.PreviewRun(task_id="preview_run")
     preview >> step.ApproveRun(task_id="approve_run", hours=plan.approval_hours) >> chunks
+    report = step.Report(task_id="report", trigger_rule="none_failed")
     finished = step.FinishRun(task_id="finish_run", trigger_rule="none_failed")
     cancel_chunk.expand(chunk=chunks.output) >> finished
-    finished >> Reconcile(task_id="reconcile") >> step.Report(task_id="report")
+    finished >> Reconcile(task_id="reconcile") >> SendMail(task_id="send_mail") >> report

@@ -3,7 +3,8 @@
 ## What it does
 `select_members` freezes the segment *points to expire* as of the business date ▸ `expire_points` settles each member
 under the account's lock and commits batch by batch ▸ `reconcile` checks every invariant for the run's members ▸
-`report` writes the totals. All of it is computed in PostgreSQL; Airflow carries ids and sums.
+`send_mail` tells those who lost points how many, where program.yaml has a campaign for it ▸ `report` writes the totals.
+All of it is computed in PostgreSQL; Airflow carries ids and sums.
 
 ## When it runs
 At each midnight of the program's zone (`timezone` in program.yaml): the scheduler notices it within a second or two,
@@ -33,6 +34,7 @@ from airflow.sdk import DAG, Param
 
 from loyalty.orchestration.after_run import Reconcile, Report
 from loyalty.orchestration.days import program_days
+from loyalty.orchestration.mail import SendMail
 from loyalty.orchestration.retries import PATIENT
 from loyalty.orchestration.rolling_expiry import ExpirePoints, SelectMembers
 
@@ -63,5 +65,6 @@ with DAG(
         SelectMembers(task_id="select_members", segment="{{ params.segment }}")
         >> ExpirePoints(task_id="expire_points")
         >> Reconcile(task_id="reconcile")
-        >> Report(task_id="report")
+        >> SendMail(task_id="send_mail")
+        >> Report(task_id="report", trigger_rule="none_failed")
     )

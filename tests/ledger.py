@@ -28,10 +28,11 @@ INSERT = text(
 )
 
 
-def profile(connection: Connection, customer_id: str) -> int:
+def profile(connection: Connection, customer_id: str, attributes: Mapping[str, object] | None = None) -> int:
     """The profile of the customer, made where there is none."""
     connection.execute(
-        text("INSERT INTO loyalty.profile (customer_id) VALUES (:c) ON CONFLICT DO NOTHING"), {"c": customer_id}
+        text("INSERT INTO loyalty.profile (customer_id, attributes) VALUES (:c, :a) ON CONFLICT DO NOTHING"),
+        {"c": customer_id, "a": json.dumps(attributes or {})},
     )
     return int(
         connection.scalar(text("SELECT profile_id FROM loyalty.profile WHERE customer_id = :c"), {"c": customer_id})
@@ -106,7 +107,8 @@ def wipe(connection: Connection) -> None:
     connection.execute(
         text(
             "TRUNCATE loyalty.event, loyalty.account, loyalty.profile, loyalty.promotion_activation, "
-            "loyalty.journey_run, loyalty.journey_chunk, loyalty.journey_member"
+            "loyalty.journey_run, loyalty.journey_chunk, loyalty.journey_member, "
+            "loyalty.email, loyalty.reminder, loyalty.email_suppression"
         )
     )
     connection.execute(text("UPDATE loyalty.program SET settled_through = '0001-01-01', fingerprint = ''"))

@@ -17,6 +17,9 @@ class Faults(LoyaltyError):  # noqa: N818 - it is many
         self.faults = tuple(faults)
         super().__init__("\n".join(self.faults))
 
+    def __reduce__(self) -> tuple[type["Faults"], tuple[tuple[str, ...]]]:
+        return type(self), (self.faults,)
+
 
 def nearest(value: str, choices: Iterable[str]) -> str:
     """A hint that names the choice closest to ``value``, or all of them where none is close and they are few."""

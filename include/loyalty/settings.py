@@ -10,15 +10,20 @@ PROJECT = PACKAGE.parents[1]
 
 @dataclass(frozen=True)
 class Settings:
-    """``database_url`` is None where the embedded PostgreSQL serves; ``home`` is where that one and Airflow live."""
+    """``database_url`` is None where the embedded PostgreSQL serves; ``home`` is where that one and Airflow live.
+
+    ``smtp_url`` is None where no mail server is named.
+    """
 
     database_url: str | None
     program: Path
     home: Path
+    smtp_url: str | None = None
 
 
 def load_settings() -> Settings:
-    """The settings of this process: LOYALTY_DATABASE_URL, LOYALTY_PROGRAM, LOYALTY_HOME, else the defaults.
+    """The settings of this process: LOYALTY_DATABASE_URL, LOYALTY_PROGRAM, LOYALTY_HOME, LOYALTY_SMTP_URL, else
+    the defaults.
 
     The program is the file named, else ``program.yaml`` of the home, else the one that is shipped.
     """
@@ -28,6 +33,7 @@ def load_settings() -> Settings:
         database_url=os.environ.get("LOYALTY_DATABASE_URL") or None,
         program=Path(program).expanduser().absolute() if program else _program_of(home),
         home=home,
+        smtp_url=os.environ.get("LOYALTY_SMTP_URL") or None,
     )
 
 

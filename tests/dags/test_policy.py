@@ -78,5 +78,5 @@ def test_every_task_is_named_like_its_operator_which_is_ours(dag: Any) -> None:
 
 def test_the_journey_is_a_chain(dags: dict[str, Any]) -> None:
     edges = {task.task_id: task.downstream_task_ids for task in dags["rolling_expiry"].tasks}
-    chain = ["select_members", "expire_points", "reconcile", "report"]
+    chain = ["select_members", "expire_points", "reconcile", "send_mail", "report"]
     assert edges == {task: {after} for task, after in pairwise(chain)} | {"report": set()}

@@ -130,6 +130,7 @@ def test_a_broken_ledger_fails_the_run_at_once_and_shows_the_rows(
         "select_members": "success",
         "expire_points": "success",
         "reconcile": "failed",
+        "send_mail": "upstream_failed",
         "report": "upstream_failed",
     }
     assert ended.tries["reconcile"] == 1

@@ -48,8 +48,19 @@ class RunningAirflow:
         return wait_for_runs(lambda: self.api.runs(dag_id, first, last), expected, lambda _: None, seconds)
 
     def wait(self, dag_id: str, run_id: str, seconds: float = 90) -> Run:
-        """The run, which is final."""
-        return wait_for_runs(lambda: [self.api.run(dag_id, run_id)], 1, lambda _: None, seconds)[0]
+        """The run, which is final; else an error that shows how far its tasks are."""
+        try:
+            return wait_for_runs(lambda: [self.api.run(dag_id, run_id)], 1, lambda _: None, seconds)[0]
+        except LoyaltyError as error:
+            raise LoyaltyError(f"{error}; {self.task_states(dag_id, run_id)}") from None
+
+    def task_states(self, dag_id: str, run_id: str) -> dict[str, str]:
+        """Each task of the run, with its state and how often it was tried."""
+        found = self.rest.call("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances", params={"limit": 100})
+        return {
+            f"{one['task_id']}[{one['map_index']}]": f"{one['state']}, try {one['try_number']}"
+            for one in found["task_instances"]
+        }
 
     def tries(self, dag_id: str, run_id: str) -> dict[str, int]:
         """How often each task of the run was tried."""

@@ -50,7 +50,7 @@ def cancel(airflow: Any, conf: dict[str, Any], answer: str) -> str:
     dag_run = airflow.api.trigger(DAG, conf=conf)
     assert wait_until(lambda: airflow.api.question(DAG, dag_run, "approve_run"), 300, interval=0.5)
     airflow.api.answer(DAG, dag_run, "approve_run", answer)
-    assert airflow.wait(DAG, dag_run, 900).state == "success"
+    assert airflow.wait(DAG, dag_run, 300).state == "success"
     return str(dag_run)
 
 

@@ -170,7 +170,7 @@ def test_the_whole_history_first_and_the_days_afterwards(
     assert shell.totals() == TOTALS[policy]
 
 
-@pytest.mark.parametrize("policy", [exhaustive("nobody redeems"), "full hundreds are redeemed"])
+@pytest.mark.parametrize("policy", [exhaustive("nobody redeems"), exhaustive("full hundreds are redeemed")])
 def test_events_in_the_order_of_time_with_the_runs_between_them(
     database_url: URL, tmp_path: Path, purchases: Path, stories: Mapping[str, Mapping[str, Story]], policy: str
 ) -> None:

@@ -84,6 +84,6 @@ def test_another_schema_is_refused(database: Engine, version: str | None, said: 
 
 
 def test_an_older_schema_is_refused(database: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loyalty.store.schema.newest_version", lambda: "0004")
+    monkeypatch.setattr("loyalty.store.schema.newest_version", lambda: "0099")
     with transaction(database) as connection, pytest.raises(LoyaltyError, match=r"too old .* run `loyalty db upgrade`"):
         require_current(connection)

@@ -109,6 +109,7 @@ def _walk(ledger: Ledger, run_id: int, run: CancellationRun, expected: int) -> R
                 run_id,
                 number,
                 size=size,
+                mail=ledger.program.mail,
                 on_batch=lambda step: bars.advance(bar, step.member_count + step.failed_count),
             )
     return journey.finish(ledger.connection, run_id)

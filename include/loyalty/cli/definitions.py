@@ -8,6 +8,7 @@ from loyalty.cli.output import Format, show
 from loyalty.cli.session import as_instant, now, open_ledger
 from loyalty.definitions.load_catalog import load_catalog
 from loyalty.definitions.load_program import load_program
+from loyalty.services.campaigns import Campaigns
 from loyalty.services.explain import explain as explain_definition
 from loyalty.services.explain import explain_for
 from loyalty.services.look import find_profile
@@ -20,9 +21,11 @@ def add_to(app: typer.Typer) -> None:
 
 
 def check() -> None:
-    """List all faults of program.yaml and of every definition at once; needs no database."""
+    """List all faults of program.yaml, of every definition and of every mail template; needs no database."""
     settings = load_settings()
-    catalog = load_catalog(load_program(settings.program), source=str(settings.program))
+    program = load_program(settings.program)
+    catalog = load_catalog(program, source=str(settings.program))
+    Campaigns(program, catalog, settings.program.parent)
     for warning in catalog.warnings:
         typer.echo(f"warning: {warning}", err=True)
     count = len(catalog.definitions)

@@ -11,6 +11,7 @@ from loyalty.model.actions import BUILT_IN_ACTIONS, EARNING, NOTHING, ActionMean
 from loyalty.model.cancellation import Cancellation
 from loyalty.model.filters import Filter
 from loyalty.model.frozen import Frozen, Slug, fingerprint_of
+from loyalty.model.mail import NO_MAIL, Mail
 from loyalty.model.program_faults import cross_checked, known_zone
 
 ActionName = Annotated[str, Field(min_length=1)]
@@ -99,6 +100,7 @@ class Program(Frozen):
     earning_rules: tuple[EarningRule, ...] = ()
     promotions: tuple[Promotion, ...] = ()
     cancellation: Cancellation = Cancellation()
+    mail: Mail = NO_MAIL
     ends_on: date | None = Field(default=None, description="the last day whose midnight Airflow settles by itself")
     batch_size: Annotated[StrictInt, Field(ge=1)] = Field(default=50_000, description="members per transaction")
     definitions: Definitions = Definitions()

@@ -187,7 +187,9 @@ class DeductPoints(OfAChunk):
     """Every locked member has lost its points, computed again under the lock, or has failed with nothing moved."""
 
     def work(self, connection: Connection, run_id: int, program: Program) -> Step:
-        return journey.deduct(connection, run_id, self.chunk, size=program.batch_size, on_batch=self.tell)
+        return journey.deduct(
+            connection, run_id, self.chunk, size=program.batch_size, mail=program.mail, on_batch=self.tell
+        )
 
 
 class ReleaseLocks(OfAChunk):

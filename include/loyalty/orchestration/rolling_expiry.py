@@ -53,7 +53,13 @@ class ExpirePoints(BaseOperator):
     def execute(self, context: Context) -> int:
         self._members = self._points = 0
         with ledger() as ours:
-            expire(ours.connection, int(self.journey_run), size=ours.program.batch_size, on_batch=self._tell)
+            expire(
+                ours.connection,
+                int(self.journey_run),
+                size=ours.program.batch_size,
+                mail=ours.program.mail,
+                on_batch=self._tell,
+            )
             finish(ours.connection, int(self.journey_run))
         return self._points
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from loyalty.errors import LoyaltyError
 from loyalty.model.cancellation import CancellationRun
 from loyalty.model.catalog import Catalog
+from loyalty.model.mail import NO_MAIL, Mail
 from loyalty.model.program import Program
 from loyalty.services.chunks import Chunk, Range, cut_chunks, next_range, open_chunk
 from loyalty.services.deactivate_promotions import (
@@ -120,11 +121,22 @@ def fail_with_promotions(connection: Connection, run_id: int, number: int, *, si
     )
 
 
-def deduct(connection: Connection, run_id: int, number: int, *, size: int, on_batch: Progress | None = None) -> Step:
-    """Every locked member of the chunk has lost its points and its lock, or has failed with nothing moved."""
+def deduct(
+    connection: Connection,
+    run_id: int,
+    number: int,
+    *,
+    size: int,
+    mail: Mail = NO_MAIL,
+    on_batch: Progress | None = None,
+) -> Step:
+    """Every locked member of the chunk has lost its points and its lock, or has failed with nothing moved.
+
+    Who has lost points is owed the messages of the campaigns, in the same transaction.
+    """
 
     def work(connection: Connection, part: Range) -> Step:
-        done = deduct_points(connection, part)
+        done = deduct_points(connection, part, mail)
         return Step(done.member_count, done.failed_count, done.points)
 
     return _walk(connection, _open(connection, run_id, number), work, size, on_batch)
@@ -142,7 +154,13 @@ def finish(connection: Connection, run_id: int) -> RunTotals:
 
 
 def cancel_chunk(
-    connection: Connection, run_id: int, number: int, *, size: int, on_batch: Progress | None = None
+    connection: Connection,
+    run_id: int,
+    number: int,
+    *,
+    size: int,
+    mail: Mail = NO_MAIL,
+    on_batch: Progress | None = None,
 ) -> None:
     """All steps for one chunk, one after the other, in this process."""
     lock(connection, run_id, number, size=size)
@@ -152,7 +170,7 @@ def cancel_chunk(
     deactivate(connection, run_id, number, size=size)
     _wait(lambda: deactivations_answered(connection, run_id, number))
     fail_with_promotions(connection, run_id, number, size=size)
-    deduct(connection, run_id, number, size=size, on_batch=on_batch)
+    deduct(connection, run_id, number, size=size, mail=mail, on_batch=on_batch)
     release(connection, run_id, number, size=size)
 
 

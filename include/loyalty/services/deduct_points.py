@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from loyalty.model.mail import NO_MAIL, Mail
 from loyalty.services.chunks import Range
+from loyalty.services.queue_mail import queue_mail
 from loyalty.store.queries import query
 
 
@@ -17,18 +19,19 @@ class Deducted:
     failed_count: int
 
 
-def deduct_points(connection: Connection, part: Range) -> Deducted:
+def deduct_points(connection: Connection, part: Range, mail: Mail = NO_MAIL) -> Deducted:
     """Every locked member of the range with no open promotion is completed, or has failed with nothing moved.
 
-    Failed are those whose lock has ended (lock_expired) or whose amount exceeds what was approved and what their
-    promotions returned (amount_grew). Lock order: accounts ascending, in a statement of its own before the one that
-    reads their events.
+    Who has lost points has the messages in the outbox that the campaigns owe. Failed are those whose lock has ended
+    (lock_expired) or whose amount exceeds what was approved and what their promotions returned (amount_grew). Lock
+    order: accounts ascending, in a statement of its own before the one that reads their events.
     """
     connection.execute(query("clear_batch"))
     if connection.execute(query("cancel/lock_deductible"), part.binds).rowcount == 0:
         return Deducted(0, 0, 0)
     connection.execute(query("measure_batch"))
     done = connection.execute(query("cancel/deduct_points"), part.binds).one()
+    queue_mail(connection, mail, "batch_cancellation", part.chunk.run_id)
     faults = {"lock_expired": done.lock_expired, "amount_grew": done.amount_grew}
     failed = (_fail(connection, part, reason, ids) for reason, ids in faults.items() if ids)
     return Deducted(done.member_count, done.points, sum(failed))

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from loyalty.model.mail import NO_MAIL, Mail
+from loyalty.services.queue_mail import queue_mail
 from loyalty.store.queries import query
 
 
@@ -15,9 +17,10 @@ class Batch:
     points: int
 
 
-def expire_points(connection: Connection, run_id: int, *, size: int) -> Batch:
+def expire_points(connection: Connection, run_id: int, *, size: int, mail: Mail = NO_MAIL) -> Batch:
     """The next ``size`` waiting members of the run are settled (see docs/settlement.md); none when none waits.
 
+    Who has lost points has the messages in the outbox that the campaigns owe.
     Lock order: accounts ascending, in a statement of its own before the one that reads their events.
     """
     connection.execute(query("one_settler"))
@@ -26,4 +29,5 @@ def expire_points(connection: Connection, run_id: int, *, size: int) -> Batch:
         return Batch(0, 0)
     connection.execute(query("measure_batch"))
     row = connection.execute(query("expire_points"), {"run_id": run_id}).one()
+    queue_mail(connection, mail, "rolling_expiry", run_id)
     return Batch(row.member_count, row.points)

@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from loyalty.compile import compile_segment
 from loyalty.model.catalog import Catalog
+from loyalty.model.mail import NO_MAIL, Mail
 from loyalty.model.program import Program
 from loyalty.services.expire_points import Batch, expire_points
 from loyalty.services.journey_runs import RunTotals, finish_run, open_run
@@ -37,7 +38,9 @@ def snapshot(
     return run.run_id
 
 
-def expire(connection: Connection, run_id: int, *, size: int, on_batch: Progress | None = None) -> int:
+def expire(
+    connection: Connection, run_id: int, *, size: int, mail: Mail = NO_MAIL, on_batch: Progress | None = None
+) -> int:
     """No member of the run waits; one commit a batch, so that a restart goes on where this stopped. Returns points.
 
     Members whose balance another journey has locked have failed; they keep their mark, and the next run finds them.
@@ -45,7 +48,7 @@ def expire(connection: Connection, run_id: int, *, size: int, on_batch: Progress
     points = 0
     while True:
         with connection.begin():
-            batch = expire_points(connection, run_id, size=size)
+            batch = expire_points(connection, run_id, size=size, mail=mail)
             if batch.member_count == 0:
                 connection.execute(query("leave_locked"), {"run_id": run_id})
         if batch.member_count == 0 and not _waiting(connection, run_id):
@@ -84,5 +87,5 @@ def run_rolling_expiry(
     run_id = snapshot(
         connection, program, catalog, run_key=run_key, business_date=business_date, segment=segment, ahead=ahead
     )
-    expire(connection, run_id, size=program.batch_size, on_batch=on_batch)
+    expire(connection, run_id, size=program.batch_size, mail=program.mail, on_batch=on_batch)
     return finish(connection, run_id)

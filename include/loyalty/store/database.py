@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
@@ -12,7 +13,7 @@ from loyalty.errors import LoyaltyError
 OLDEST_SERVER = 15
 
 
-def open_engine(url: str | URL) -> Engine:
+def open_engine(url: str | URL, **options: Any) -> Engine:
     """An engine whose sessions think in UTC and plan each statement for its values (no generic plans)."""
     try:
         target = make_url(url)
@@ -29,6 +30,7 @@ def open_engine(url: str | URL) -> Engine:
             "prepare_threshold": None,
             "connect_timeout": 10,
         },
+        **options,
     )
     return _refusing_old_servers(engine)
 

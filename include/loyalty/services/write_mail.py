@@ -1,0 +1,156 @@
+"""Write the messages of some customers: one look at the database for all of them, then each by its template."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from email.utils import format_datetime
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ARRAY, BigInteger, Connection, bindparam, column, func, select
+
+from loyalty.compile import compile_values
+from loyalty.mail.letters import Envelope, checked_address, compose
+from loyalty.mail.templates import Attributes, Content, UnsentError
+from loyalty.model.catalog import Value
+from loyalty.model.mail import Campaign, filled_link
+from loyalty.services.campaigns import Campaigns
+from loyalty.store.queries import query
+
+Row = Mapping[Any, Any]
+_IDS = bindparam("ids", type_=ARRAY(BigInteger))
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A message as it goes over the wire, and between whom."""
+
+    sender: str
+    address: str
+    content: Content
+    wire: bytes
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What is known of one message, before it is written."""
+
+    profile_id: int
+    key: UUID
+    attempts: int
+    facts: dict[str, Any]
+    values: Mapping[str, Any]
+    envelope: Envelope
+    hindrance: str | None
+
+
+def draft_mail(
+    connection: Connection,
+    campaigns: Campaigns,
+    campaign: Campaign,
+    messages: Sequence[tuple[int, UUID]],
+    now: datetime,
+) -> list[Draft]:
+    """The drafts of these messages of the outbox: their facts as of now, the points as of the events they are about."""
+    ids = [profile_id for profile_id, _ in messages]
+    consent = campaigns.mail.manner_of(campaign).consent
+    of = "reminders" if campaign.days_ahead else "runs"
+    binds = {"ids": ids, "keys": [key for _, key in messages], "consent": consent}
+    rows = connection.execute(query(f"mail/facts_of_{of}"), binds).mappings().all()
+    return drafts_of(connection, campaigns, campaign, rows, now)
+
+
+def drafts_of(
+    connection: Connection, campaigns: Campaigns, campaign: Campaign, rows: Sequence[Row], now: datetime
+) -> list[Draft]:
+    """The drafts for rows of facts."""
+    offers = [dict(row) for row in connection.execute(query("mail/offers")).mappings()]
+    values = _values(connection, campaigns, campaign, [row["profile_id"] for row in rows], now)
+    return [_draft(campaigns, campaign, row, offers, values.get(row["profile_id"], {}), now) for row in rows]
+
+
+def write_letter(campaigns: Campaigns, campaign: Campaign, draft: Draft) -> Letter:
+    """The letter; UnsentError where there is to be none."""
+    if draft.hindrance:
+        raise UnsentError(draft.hindrance)
+    address = checked_address(draft.envelope.address)
+    content = campaigns.templates.render(campaign.folder, draft.facts, draft.values)
+    return Letter(draft.envelope.return_path, address, content, compose(draft.envelope, content))
+
+
+def _values(
+    connection: Connection, campaigns: Campaigns, campaign: Campaign, ids: list[int], now: datetime
+) -> dict[int, dict[str, Any]]:
+    """The values that the templates ask for, by customer and by the names that the templates have for them."""
+    asked = campaigns.values(campaign)
+    if not asked:
+        return {}
+    wanted: list[Value] = list(dict.fromkeys(asked.values()))
+    profiles = select(column("profile_id", BigInteger)).select_from(
+        func.unnest(_IDS).table_valued(column("profile_id", BigInteger), name="given")
+    )
+    statement = compile_values(campaigns.catalog, campaigns.program, wanted, profiles=profiles)
+    found = connection.execute(statement, {"ids": sorted(set(ids)), "as_of": now}).mappings()
+    return {row["profile_id"]: {name: _plain(row[one.name]) for name, one in asked.items()} for row in found}
+
+
+def _plain(value: Any) -> Any:
+    """Whole numbers without a fraction, as people write them."""
+    return int(value) if hasattr(value, "as_integer_ratio") and value == int(value) else value
+
+
+def _draft(
+    campaigns: Campaigns,
+    campaign: Campaign,
+    row: Row,
+    offers: Sequence[Row],
+    values: Mapping[str, Any],
+    now: datetime,
+) -> Draft:
+    mail, program = campaigns.mail, campaigns.program
+    manner = mail.manner_of(campaign)
+    parts = {"customer_id": row["customer_id"], "campaign": campaign.name, "key": str(row["key"])}
+    unsubscribe_url = filled_link(manner.unsubscribe_url, **parts) if manner.unsubscribe_url else None
+    utm = manner.utm.model_copy(update={"campaign": manner.utm.campaign or campaign.name}) if manner.utm else None
+    wanted = row["attributes"].get(mail.locale_attribute)
+    facts = {
+        "customer": Attributes(row["attributes"] | {"customer_id": row["customer_id"]}),
+        "event": {
+            "action": row["action"],
+            "points": row["points"],
+            "occurred_at": row["occurred_at"] and row["occurred_at"].astimezone(ZoneInfo(program.timezone)),
+            "days": [{"day": date.fromisoformat(one["day"]), "points": one["points"]} for one in row["days"]],
+        },
+        "account": {"balance": row["balance"]},
+        "promotions": [offer for offer in offers if offer["required_points"] <= row["balance"]],
+        "program": {"name": program.name, "currency": program.currency, "point_value": program.point_value},
+        "message": {
+            "key": str(row["key"]),
+            "campaign": campaign.name,
+            "locale": campaigns.templates.locale_for(campaign.folder, wanted if isinstance(wanted, str) else None),
+            "stage": row["stage"],
+            "unsubscribe_url": unsubscribe_url,
+            "shop_url": manner.shop_url,
+            "utm": {f"utm_{name}": value for name, value in utm} if utm else {},
+        },
+    }
+    envelope = Envelope(
+        sender=manner.sender or "",
+        address=row["address"],
+        key=row["key"],
+        date=format_datetime(now),
+        reply_to=manner.reply_to,
+        unsubscribe_url=unsubscribe_url,
+        one_click=bool(manner.one_click),
+    )
+    return Draft(row["profile_id"], row["key"], row["attempts"], facts, values, envelope, _hindrance(row))
+
+
+def _hindrance(row: Row) -> str | None:
+    """Why the message is not to be sent any more, though it was queued."""
+    if row["suppressed"]:
+        return str(row["suppressed"])
+    if not row["consents"]:
+        return "no_consent"
+    return None if row["points"] > 0 else "no_points"

@@ -1,0 +1,10 @@
+-- What became of this sender's messages; also of those that somebody has taken for unsettled meanwhile. Returns the sent.
+UPDATE loyalty.email
+SET state = outcome.state, reason = outcome.reason, detail = outcome.detail, attempts = email.attempts + outcome.answered,
+    not_before = clock_timestamp() + make_interval(secs => outcome.delay),
+    ended_at = CASE WHEN outcome.state <> 'queued' THEN clock_timestamp() END
+FROM unnest(CAST(:ids AS bigint[]), CAST(:keys AS uuid[]), CAST(:states AS text[]), CAST(:reasons AS text[]),
+            CAST(:details AS text[]), CAST(:answered AS integer[]), CAST(:delays AS double precision[]))
+    AS outcome(profile_id, key, state, reason, detail, answered, delay)
+WHERE email.profile_id = outcome.profile_id AND email.key = outcome.key AND email.sender_id = :sender
+  AND (email.state = 'sending' OR (email.state = 'failed' AND email.reason = 'unsettled'))
