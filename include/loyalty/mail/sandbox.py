@@ -117,13 +117,13 @@ def _check_length(length: int) -> None:
 
 def _shorten(node: nodes.Node) -> None:
     """Wherever texts are joined with ~, their length is looked at."""
+    for child in node.iter_child_nodes():
+        _shorten(child)
     for field, value in node.iter_fields():
         if isinstance(value, nodes.Concat):
             setattr(node, field, _filtered(value, _SHORT))
         elif isinstance(value, list):
             value[:] = [_filtered(one, _SHORT) if isinstance(one, nodes.Concat) else one for one in value]
-    for child in node.iter_child_nodes():
-        _shorten(child)
 
 
 def _filtered(node: nodes.Node, name: str) -> nodes.Filter:
