@@ -1,6 +1,7 @@
 """A mail server for tests that really talks SMTP, and a program that sends mail."""
 
 import asyncio
+import logging
 import random
 import time
 from collections import Counter
@@ -20,6 +21,7 @@ from loyalty.local.kept import free_port
 from loyalty.mail.handover import MailServer
 from loyalty.model.program import Program
 
+logging.getLogger("mail.log").setLevel(logging.CRITICAL)  # aiosmtpd tells every command
 SENDER = "Our program <points@example.org>"
 CAMPAIGNS = (
     {"name": "cancelled", "about": "points_cancelled"},

@@ -20,9 +20,11 @@ from loyalty.errors import LoyaltyError
 from loyalty.local.airflow import AirflowStack
 from loyalty.local.airflow_api import AirflowApi, Run, wait_for_runs
 from loyalty.local.airflow_rest import RestClient
+from loyalty.local.mail_sink import MailSink
 from loyalty.local.processes import wait_until
 from loyalty.model.program import Program
 from loyalty.store.database import open_engine
+from mailing import Inbox, mail_of, sink
 
 LAST_DAY = date(1998, 6, 30)
 
@@ -36,6 +38,8 @@ class RunningAirflow:
     rest: RestClient
     ledger: Engine
     program: Program
+    inbox: Inbox
+    smtp_connection: str
 
     def backfill(self, dag_id: str, first: date, last: date, expected: int, seconds: float = 240) -> list[Run]:
         """The runs of these business dates after a backfill of the missing and the failed ones.
@@ -106,22 +110,24 @@ def new_database(server: URL, template: str) -> Iterator[Callable[..., URL]]:
 def airflow(new_database: Callable[..., URL]) -> Iterator[RunningAirflow]:
     """An Airflow that runs the project's DAGs, in UTC, with 20 members a transaction."""
     home = Path(os.environ["LOYALTY_TEST_HOME"]) / "e2e"
-    program = program_of(batch_size=20, ends_on=str(LAST_DAY))
+    program = program_of(batch_size=20, ends_on=str(LAST_DAY), mail=mail_of())
     home.mkdir()
     (home / "program.yaml").write_text(yaml.safe_dump(program.model_dump(mode="json")), encoding="utf-8")
     metadata, ledger = new_database("airflow_meta", migrated=False), new_database("loyalty", migrated=True)
-    stack = AirflowStack(home, metadata.render_as_string(hide_password=False), airflow_connection(ledger))
     engine = open_engine(ledger)
-    login = ("admin", stack.passwords()["admin"])
-    try:
-        stack.migrate()
-        stack.start()
-        stack.wait_until_ready()
-        with stack.api() as api, closing(RestClient(stack.url, *login)) as rest:
-            yield RunningAirflow(stack, api, rest, engine, program)
-    finally:
-        stack.stop()
-        engine.dispose()
+    with sink() as (inbox, server):
+        smtp = MailSink(server.port, home).airflow_connection
+        stack = AirflowStack(home, metadata.render_as_string(hide_password=False), airflow_connection(ledger), smtp)
+        login = ("admin", stack.passwords()["admin"])
+        try:
+            stack.migrate()
+            stack.start()
+            stack.wait_until_ready()
+            with stack.api() as api, closing(RestClient(stack.url, *login)) as rest:
+                yield RunningAirflow(stack, api, rest, engine, program, inbox, smtp)
+        finally:
+            stack.stop()
+            engine.dispose()
 
 
 def airflow_connection(url: URL) -> str:

@@ -4,11 +4,13 @@ A customer is a number; its last two digits say how the world outside treats it.
 events that were recorded, in plain Python, and shares nothing with the project's SQL.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from email.message import EmailMessage
 from typing import Any, NamedTuple
 
 import yaml
@@ -22,8 +24,10 @@ from loyalty.model.program import Program
 from loyalty.services.apply_program import apply_program
 from loyalty.services.reconcile import broken, reconcile
 from loyalty.store.database import transaction
+from mailing import mail_of
 
 SPARE_DAYS = 30
+FIGURES = re.compile(r"([\d,]+) points")  # in a message: those taken, and those left
 BOUGHT_UNDER_A_LOCK = 25
 PROMOTIONS = [
     {"name": "coffee", "title": "A coffee", "required_points": 50},
@@ -52,7 +56,9 @@ SIGN = {"points.loyalty": 1, "client.deactivatePromotion": 1, "points.restore": 
 
 MAKE_PROFILES = text(
     "INSERT INTO loyalty.profile (customer_id, attributes) "
-    "SELECT 'c' || lpad(n::text, 6, '0'), CASE WHEN n % 100 = 5 THEN '{\"country\": \"DE\"}'::jsonb ELSE '{}' END "
+    "SELECT 'c' || lpad(n::text, 6, '0'), jsonb_strip_nulls(jsonb_build_object("
+    "'country', CASE WHEN n % 100 = 5 THEN 'DE' END, 'mail_consent', n % 13 <> 0, "
+    "'email', CASE WHEN n % 17 <> 0 THEN 'c' || lpad(n::text, 6, '0') || '@example.org' END)) "
     "FROM generate_series(1, CAST(:count AS integer)) AS n ORDER BY n"
 )
 # What customer n did, as SQL: who did, how long ago, which action, how many points, for which promotion.
@@ -101,7 +107,9 @@ def crowd_program(batch_size: int, **cancellation: object) -> Program:
     Its last day is long past: no rolling expiry of today's midnight comes between.
     """
     asked = HOURS | {"engine": "events", "exclude_countries": ["DE"]} | cancellation
-    return program_of(promotions=PROMOTIONS, cancellation=asked, batch_size=batch_size, ends_on="1998-06-30")
+    return program_of(
+        promotions=PROMOTIONS, cancellation=asked, batch_size=batch_size, ends_on="1998-06-30", mail=mail_of()
+    )
 
 
 def gather(database: Engine, program: Program, count: int) -> None:
@@ -257,6 +265,43 @@ def books(database: Engine, run_id: int) -> Books:
             live_locks(connection),
             totals(connection, run_id),
         )
+
+
+class Heard(NamedTuple):
+    """What a message told its customer: the points gone, and the points left."""
+
+    points: int
+    balance: int
+
+
+def owed(fates: dict[str, Fate], balances: dict[str, int]) -> dict[str, Heard]:
+    """What every customer should hear who lost points, consents, and has an address."""
+    return {
+        f"{who}@example.org": Heard(fate.points, balances[who])
+        for who, fate in fates.items()
+        if fate.points and int(who[1:]) % 13 and int(who[1:]) % 17
+    }
+
+
+def heard(airflow: Any, run_id: int) -> dict[str, Heard]:
+    """What the messages about a run have told; each came once, to one address."""
+    with transaction(airflow.ledger) as connection:
+        keys = connection.scalars(text("SELECT key FROM loyalty.email WHERE run_id = :run"), {"run": run_id}).all()
+    ours = {f"<{key}@example.org>" for key in keys}
+    found = [message for message in airflow.inbox.messages if message["Message-ID"] in ours]
+    told = {str(message["To"]): Heard(*map(_number, FIGURES.findall(_words(message)))) for message in found}
+    assert len(told) == len(found)
+    return told
+
+
+def _words(message: EmailMessage) -> str:
+    part = message.get_body(("plain",))
+    assert part is not None
+    return str(part.get_content())
+
+
+def _number(figure: str) -> int:
+    return int(figure.replace(",", ""))
 
 
 def live_locks(connection: Connection) -> int:

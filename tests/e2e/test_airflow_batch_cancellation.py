@@ -109,6 +109,11 @@ def test_everybody_loses_what_plain_arithmetic_says_or_fails_for_a_reason(airflo
     assert found.live_locks == 0
 
 
+def test_everybody_who_lost_points_and_consents_hears_how_many_once(airflow: Any, night: Night) -> None:
+    fates = crowd.fates(night.told, night.as_of)
+    assert crowd.heard(airflow, night.run_id) == crowd.owed(fates, crowd.balances_after(night.told, fates))
+
+
 def test_whoever_decided_is_kept_with_the_run(airflow: Any, night: Night) -> None:
     assert decision(airflow, night.run_id) == ("approved", "admin", True)
 

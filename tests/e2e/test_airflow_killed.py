@@ -31,7 +31,7 @@ CUSTOMERS, CHUNK, BATCH = 600, 300, 20
 PROGRAM = crowd.crowd_program(
     BATCH, chunk_size=CHUNK, spared={"count": crowd.SPARE_DAYS, "unit": "days"}, approval=False
 )
-TASKS = 25  # of a run in two chunks
+TASKS = 26  # of a run in two chunks
 MINUTES_FOR_RETRIES = 10
 MOMENTS = {"a task": 12, "the triggerer": 8, "PostgreSQL": 10}
 
@@ -66,7 +66,7 @@ def with_a_server_of_its_own(
     with transaction(ledger) as connection:
         upgrade(connection)
     metadata = new_database("airflow_meta", migrated=False).render_as_string(hide_password=False)
-    stack = AirflowStack(home, metadata, server.airflow_connection("loyalty"))
+    stack = AirflowStack(home, metadata, server.airflow_connection("loyalty"), airflow.smtp_connection)
     login = ("admin", stack.passwords()["admin"])
     try:
         stack.migrate()
@@ -128,6 +128,7 @@ def run_and_strike(airflow: Any, strike: Callable[[Any, random.Random], None], c
         assert airflow.wait(DAG, dag_run, 60 * MINUTES_FOR_RETRIES).state == "success"
     with transaction(airflow.ledger) as connection:
         run_id = crowd.newest_run(connection)
+    assert set(airflow.inbox.ids().values()) == {1}
     return crowd.books(airflow.ledger, run_id)
 
 

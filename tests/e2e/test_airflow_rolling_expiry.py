@@ -1,7 +1,9 @@
 """Real Airflow makes up missed days, is killed in the middle of one, and runs another again."""
 
 import random
+import re
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -36,7 +38,7 @@ def histories(airflow: Any) -> Histories:
             wipe(connection)
             apply_program(connection, airflow.program)
             for number in range(CUSTOMERS):
-                who = profile(connection, f"customer-{number:03}")
+                who = profile(connection, f"customer-{number:03}", attributes=mailbox_of(number))
                 entries[who] = record_history(connection, who, chance)
         for days in (6, 4, 1):
             settle(connection, airflow.program, FIRST - timedelta(days=days))
@@ -62,6 +64,12 @@ def record_history(connection: Connection, who: int, chance: random.Random) -> l
         record(connection, who, "client.activatePromotion", at, spent)
         entries.append(oracle.Entry(at, "used", spent))
     return entries
+
+
+def mailbox_of(number: int) -> dict[str, object]:
+    """Every seventh does not consent, every eleventh has no address."""
+    address = {"email": f"customer-{number:03}@example.org"} if number % 11 else {}
+    return address | {"mail_consent": number % 7 != 0}
 
 
 def noon(day: date) -> datetime:
@@ -94,6 +102,22 @@ def test_a_backfill_makes_up_the_missed_days(airflow: Any, histories: Histories)
     assert len({night for _, night in recorded(airflow.ledger)}) > 14
     with airflow.ledger.begin() as connection:
         assert broken(reconcile(connection)) == []
+
+
+def test_everybody_who_lost_points_in_a_run_heard_how_many_once(airflow: Any, histories: Histories) -> None:
+    with airflow.ledger.begin() as connection:
+        names = dict(connection.execute(text("SELECT profile_id, customer_id FROM loyalty.profile")).all())
+    gone = demanded(histories, LAST).items()
+    lost = Counter((names[who], points) for (who, night), points in gone if FIRST <= night <= LAST)
+    owed = {one: times for one, times in lost.items() if int(one[0][-3:]) % 7 and int(one[0][-3:]) % 11}
+    subjects = re.compile(r"([\d,]+) points have expired")
+    heard = Counter(
+        (str(message["To"]).partition("@")[0], int(subjects.fullmatch(str(message["Subject"]))[1].replace(",", "")))
+        for message in airflow.inbox.messages
+        if str(message["To"]).startswith("customer-")
+    )
+    assert heard == owed
+    assert set(airflow.inbox.ids().values()) == {1}
 
 
 def test_a_completed_day_cleared_and_run_again_changes_nothing(airflow: Any, histories: Histories) -> None:

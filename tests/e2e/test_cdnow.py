@@ -205,9 +205,11 @@ WAYS = {
 @pytest.mark.parametrize(
     "way",
     [
-        "days in random order",
         "one single run as of the last day",
-        *map(exhaustive, ("days in reverse", "every day twice", "a second time over days already run")),
+        *map(
+            exhaustive,
+            ("days in random order", "days in reverse", "every day twice", "a second time over days already run"),
+        ),
     ],
 )
 def test_the_net_does_not_depend_on_the_runs(
@@ -222,7 +224,8 @@ def test_the_net_does_not_depend_on_the_runs(
         assert Shell(url).nets() == expected(stories["full hundreds are redeemed"])
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(8, marks=pytest.mark.exhaustive)])
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("kills", [3, 8])
 def test_the_net_does_not_depend_on_kills(
     server: URL, history: str, stories: Mapping[str, Mapping[str, Story]], kills: int
 ) -> None:
@@ -238,6 +241,7 @@ def test_the_net_does_not_depend_on_kills(
         assert shell.nets() == expected(stories["full hundreds are redeemed"])
 
 
+@pytest.mark.exhaustive
 def test_the_net_does_not_depend_on_the_order_of_arrival(
     database_url: URL, tmp_path: Path, purchases: Path, stories: Mapping[str, Mapping[str, Story]]
 ) -> None:

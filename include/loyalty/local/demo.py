@@ -10,7 +10,9 @@ from sqlalchemy import text
 from loyalty.definitions.load_program import load_program
 from loyalty.errors import LoyaltyError
 from loyalty.local.demo_cancellation import show_batch_cancellation
+from loyalty.local.demo_mail import show_mail
 from loyalty.local.demo_rolling import show_rolling_expiry
+from loyalty.local.mail_sink import mail_sink
 from loyalty.local.stage import Stage
 from loyalty.settings import Settings
 from loyalty.store.database import transaction
@@ -25,22 +27,27 @@ OTHER_PROGRAM = text(
 def run_demo(settings: Settings, console: Console) -> None:
     """The demonstration has run, its numbers agree with the simulation, and nothing that it started is left running."""
     started = time.monotonic()
-    stage = Stage(settings, console)
+    with mail_sink(settings.home / "maildir") as mail:
+        _play(Stage(settings, console, mail))
+    console.print(
+        f"\nDone in {time.monotonic() - started:.0f} s. [bold]make up[/] opens the Airflow UI on what you saw;"
+    )
+    console.print("[bold].venv/bin/loyalty --help[/] lists what else there is, [bold]make clean[/] removes it all.")
+
+
+def _play(stage: Stage) -> None:
     try:
         stage.tell("A ledger in PostgreSQL, keeping to the program of the demonstration")
-        _place_program(settings)
+        _place_program(stage.settings)
         stage.loyalty("db", "upgrade")
         _check_ledger(stage)
         stories = show_rolling_expiry(stage)
         show_batch_cancellation(stage, stories)
         stage.tell("Every invariant of the ledger")
         stage.loyalty("reconcile")
+        show_mail(stage)
     finally:
         stage.stack.stop()
-    console.print(
-        f"\nDone in {time.monotonic() - started:.0f} s. [bold]make up[/] opens the Airflow UI on what you saw;"
-    )
-    console.print("[bold].venv/bin/loyalty --help[/] lists what else there is, [bold]make clean[/] removes it all.")
 
 
 def _place_program(settings: Settings) -> None:

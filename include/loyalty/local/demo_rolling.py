@@ -9,6 +9,7 @@ from sqlalchemy import text
 from loyalty.errors import LoyaltyError
 from loyalty.local.airflow_api import wait_for_runs
 from loyalty.local.cdnow import fetch_purchases
+from loyalty.local.demo_mail import give_addresses
 from loyalty.local.simulation import Story, play_all, write_redemptions
 from loyalty.local.stage import Stage
 from loyalty.store.database import transaction
@@ -32,6 +33,7 @@ def show_rolling_expiry(stage: Stage) -> Mapping[str, Story]:
     runs = json.loads(stage.loyalty(*words, echo=False))
     stage.say(f"{len(runs)} midnights settled, {sum(run['points'] for run in runs):,} points expired")
     first_missed = last_night_run + timedelta(days=1)
+    give_addresses(stage)
     stage.tell(f"Real Airflow makes up the missed days {first_missed} to {LAST} by a backfill")
     _backfill(stage, first_missed, LAST)
     stage.tell("Every customer and midnight, held against a simulation in plain Python")

@@ -15,15 +15,16 @@ METADATA = "airflow_meta"
 class Stack:
     """Airflow with its metadata in the embedded server, on the ledger of LOYALTY_DATABASE_URL or of that server."""
 
-    def __init__(self, settings: Settings, database: str) -> None:
+    def __init__(self, settings: Settings, database: str, smtp_connection: str | None = None) -> None:
         self.settings = settings
         self.database = database
+        self._smtp_connection = smtp_connection
         self.postgres = EmbeddedPostgres(settings.home)
 
     @property
     def airflow(self) -> AirflowStack:
         """The Airflow of this installation; PostgreSQL must have been started."""
-        return AirflowStack(self.settings.home, self.postgres.url(METADATA), self._connection())
+        return AirflowStack(self.settings.home, self.postgres.url(METADATA), self._connection(), self._smtp_connection)
 
     def start(self) -> None:
         """Airflow is ready, its metadata and the ledger's server with it; starting again changes nothing."""

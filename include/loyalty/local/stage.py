@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from loyalty.errors import LoyaltyError
 from loyalty.local.airflow_api import Run
+from loyalty.local.mail_sink import MailSink
 from loyalty.local.stack import Stack
 from loyalty.settings import Settings
 from loyalty.store.database import open_engine
@@ -19,10 +20,11 @@ DATABASE = "loyalty"
 class Stage:
     """The installation of a demonstration, and the console on which it is told."""
 
-    def __init__(self, settings: Settings, console: Console) -> None:
+    def __init__(self, settings: Settings, console: Console, mail: MailSink) -> None:
         self.settings = settings
         self.console = console
-        self.stack = Stack(settings, DATABASE)
+        self.mail = mail
+        self.stack = Stack(settings, DATABASE, mail.airflow_connection)
 
     def tell(self, step: str) -> None:
         """A new step begins."""

@@ -35,6 +35,7 @@ from loyalty.store.queries import query
 
 UNSETTLED = "unsettled"
 LONGEST_DELAY = 3_600.0
+FEW = 200  # messages for which no process is started
 Message = tuple[int, UUID]
 
 
@@ -67,7 +68,7 @@ class Outcome:
     reason: str | None = None
     detail: str | None = None
     answered: int = 0
-    delay: float = 0
+    delay: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,18 @@ def send_mail(connection: Connection, order: Order, tell: Callable[[Outbox], Non
     resend = program.mail.unsettled == "resend"
     with connection.begin():
         settle_mail(connection, resend=resend)
+        waiting = outbox(connection, order.run_id).count("queued")
+    if waiting > FEW:
+        _send_in_processes(connection, order, tell)
+    elif waiting:
+        work(order, order.connections)
+    with connection.begin():
+        settle_mail(connection, resend=resend)
+        return outbox(connection, order.run_id)
+
+
+def _send_in_processes(connection: Connection, order: Order, tell: Callable[[Outbox], None] | None) -> None:
+    """The connections are shared by as many processes as there are processors."""
     shares = _shares(order.connections, os.cpu_count() or 1)
     with ProcessPoolExecutor(len(shares), mp_context=multiprocessing.get_context("spawn")) as pool:
         works = [pool.submit(work, replace(order, connections=share), order.connections) for share in shares]
@@ -124,9 +137,6 @@ def send_mail(connection: Connection, order: Order, tell: Callable[[Outbox], Non
                     tell(outbox(connection, order.run_id))
         for done in works:
             done.result()
-    with connection.begin():
-        settle_mail(connection, resend=resend)
-        return outbox(connection, order.run_id)
 
 
 def _shares(connections: int, processors: int) -> list[int]:

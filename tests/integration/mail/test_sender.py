@@ -101,7 +101,7 @@ def test_no_more_than_so_many_a_second(ledger: Engine) -> None:
 @pytest.mark.parametrize("moments", [3, pytest.param(20, marks=pytest.mark.exhaustive)])
 def test_a_sender_that_is_killed_sends_nothing_twice(ledger: Engine, tmp_path: Path, moments: int) -> None:
     program = mailing_program(mail={"claim_size": 10, "connections": 4})
-    expire(ledger, program, 40 * moments)
+    expire(ledger, program, 150 * moments)
     file = tmp_path / "program.yaml"
     file.write_text(yaml.safe_dump(program.model_dump(mode="json")), encoding="utf-8")
     chance = random.Random(4)
@@ -116,7 +116,7 @@ def test_a_sender_that_is_killed_sends_nothing_twice(ledger: Engine, tmp_path: P
     hold_together(ledger, inbox)
     unsettled = sum(reason == "unsettled" for _, reason in states(ledger).values())
     assert unsettled <= moments * 4 * 10
-    assert len(states(ledger)) == 40 * moments
+    assert len(states(ledger)) == 150 * moments
 
 
 def wait_for_more(inbox: Inbox, process: "subprocess.Popen[bytes]") -> None:
