@@ -4,10 +4,10 @@ Put together by hand, since the standard library takes thirty times as long for 
 """
 
 import re
-from base64 import encodebytes
+from base64 import b64encode, encodebytes
 from dataclasses import dataclass
-from email.header import Header
 from email.utils import formataddr, parseaddr
+from functools import lru_cache
 from uuid import UUID
 
 from loyalty.mail.templates import Content, UnsentError
@@ -15,6 +15,7 @@ from loyalty.mail.templates import Content, UnsentError
 # What every mail server takes; quoted local parts, and letters beyond ASCII, are not among it.
 ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*").fullmatch
 LONGEST_ADDRESS = 254
+WORD = 9  # characters of an encoded word: four bytes each at most, and its line no longer than 76
 CONTINUES = re.compile(r"[ \t]+\S").match
 
 
@@ -33,7 +34,7 @@ class Envelope:
     @property
     def return_path(self) -> str:
         """The bare address of the sender, to which bounces go."""
-        return parseaddr(self.sender)[1]
+        return _bare(self.sender)
 
     @property
     def message_id(self) -> str:
@@ -57,7 +58,7 @@ def compose(envelope: Envelope, content: Content) -> bytes:
         ("From", _mailbox(envelope.sender)),
         ("To", envelope.address),
         ("Reply-To", _mailbox(envelope.reply_to) if envelope.reply_to else None),
-        ("Subject", _encoded("Subject", content.subject)),
+        ("Subject", _encoded(content.subject)),
         ("List-Unsubscribe", f"<{envelope.unsubscribe_url}>" if envelope.unsubscribe_url else None),
         ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click" if envelope.one_click else None),
         ("Auto-Submitted", "auto-generated"),
@@ -74,16 +75,22 @@ def compose(envelope: Envelope, content: Content) -> bytes:
     return b"%b\r\n%b--%b--\r\n" % (head.encode("ascii"), body, boundary.encode())
 
 
+@lru_cache
+def _bare(mailbox: str) -> str:
+    return parseaddr(mailbox)[1]
+
+
+@lru_cache
 def _mailbox(mailbox: str) -> str:
-    name, address = parseaddr(mailbox)
-    return formataddr((name, address), charset="utf-8")
+    return formataddr(parseaddr(mailbox), charset="utf-8")
 
 
-def _encoded(name: str, value: str) -> str:
-    """The value as it is, or in encoded words; folded where it is long."""
+def _encoded(value: str) -> str:
+    """The value as it is, or in encoded words (RFC 2047), one a line."""
     if value.isascii() and value.isprintable() and "=?" not in value and len(value) < 60:
         return value
-    return Header(value, "utf-8", header_name=name).encode(linesep="\r\n")
+    words = [value[at : at + WORD] for at in range(0, len(value), WORD)]
+    return "\r\n ".join(f"=?utf-8?b?{b64encode(word.encode('utf-8', 'replace')).decode()}?=" for word in words)
 
 
 def _one_line(name: str, value: str) -> str:

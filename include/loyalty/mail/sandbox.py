@@ -36,6 +36,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             lstrip_blocks=True,
             keep_trailing_newline=True,
             cache_size=-1,
+            auto_reload=False,
         )
         self._spent = local()
         del self.globals["lipsum"]

@@ -30,7 +30,7 @@ def day(context: Context, value: date) -> str:
 def money(context: Context, points: int) -> str:
     """What so many points are worth, in the program's currency."""
     program = context["program"]
-    return format_currency(points * program["point_value"], program["currency"], locale=_known(_locale(context)))
+    return _money(points * program["point_value"], program["currency"], context["message"]["locale"])
 
 
 @pass_context
@@ -50,13 +50,14 @@ def tracked(url: str, utm: Mapping[str, str]) -> str:
     return urlunsplit(parts._replace(query=urlencode([*given, *added])))
 
 
-def _locale(context: Context) -> str:
-    return str(context["message"]["locale"])
-
-
 @lru_cache(maxsize=10_000)
 def _number(value: int | Decimal, locale: str) -> str:
     return format_decimal(value, locale=_known(locale))
+
+
+@lru_cache(maxsize=10_000)
+def _money(amount: Decimal, currency: str, locale: str) -> str:
+    return format_currency(amount, currency, locale=_known(locale))
 
 
 @lru_cache(maxsize=10_000)

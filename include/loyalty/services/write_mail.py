@@ -67,7 +67,8 @@ def drafts_of(
     """The drafts for rows of facts."""
     offers = [dict(row) for row in connection.execute(query("mail/offers")).mappings()]
     values = _values(connection, campaigns, campaign, [row["profile_id"] for row in rows], now)
-    return [_draft(campaigns, campaign, row, offers, values.get(row["profile_id"], {}), now) for row in rows]
+    common = _Common(campaigns, campaign, offers, now)
+    return [common.draft(row, values.get(row["profile_id"], {})) for row in rows]
 
 
 def write_letter(campaigns: Campaigns, campaign: Campaign, draft: Draft) -> Letter:
@@ -100,51 +101,60 @@ def _plain(value: Any) -> Any:
     return int(value) if hasattr(value, "as_integer_ratio") and value == int(value) else value
 
 
-def _draft(
-    campaigns: Campaigns,
-    campaign: Campaign,
-    row: Row,
-    offers: Sequence[Row],
-    values: Mapping[str, Any],
-    now: datetime,
-) -> Draft:
-    mail, program = campaigns.mail, campaigns.program
-    manner = mail.manner_of(campaign)
-    parts = {"customer_id": row["customer_id"], "campaign": campaign.name, "key": str(row["key"])}
-    unsubscribe_url = filled_link(manner.unsubscribe_url, **parts) if manner.unsubscribe_url else None
-    utm = manner.utm.model_copy(update={"campaign": manner.utm.campaign or campaign.name}) if manner.utm else None
-    wanted = row["attributes"].get(mail.locale_attribute)
-    facts = {
-        "customer": Attributes(row["attributes"] | {"customer_id": row["customer_id"]}),
-        "event": {
-            "action": row["action"],
-            "points": row["points"],
-            "occurred_at": row["occurred_at"] and row["occurred_at"].astimezone(ZoneInfo(program.timezone)),
-            "days": [{"day": date.fromisoformat(one["day"]), "points": one["points"]} for one in row["days"]],
-        },
-        "account": {"balance": row["balance"]},
-        "promotions": [offer for offer in offers if offer["required_points"] <= row["balance"]],
-        "program": {"name": program.name, "currency": program.currency, "point_value": program.point_value},
-        "message": {
-            "key": str(row["key"]),
-            "campaign": campaign.name,
-            "locale": campaigns.templates.locale_for(campaign.folder, wanted if isinstance(wanted, str) else None),
-            "stage": row["stage"],
-            "unsubscribe_url": unsubscribe_url,
-            "shop_url": manner.shop_url,
-            "utm": {f"utm_{name}": value for name, value in utm} if utm else {},
-        },
-    }
-    envelope = Envelope(
-        sender=manner.sender or "",
-        address=row["address"],
-        key=row["key"],
-        date=format_datetime(now),
-        reply_to=manner.reply_to,
-        unsubscribe_url=unsubscribe_url,
-        one_click=bool(manner.one_click),
-    )
-    return Draft(row["profile_id"], row["key"], row["attempts"], facts, values, envelope, _hindrance(row))
+class _Common:
+    """What the drafts of a campaign have in common, found out once for all of them."""
+
+    def __init__(self, campaigns: Campaigns, campaign: Campaign, offers: Sequence[Row], now: datetime) -> None:
+        program = campaigns.program
+        self._campaigns, self._campaign, self._offers = campaigns, campaign, offers
+        self._manner = manner = campaigns.mail.manner_of(campaign)
+        self._date, self._zone = format_datetime(now), ZoneInfo(program.timezone)
+        self._program = {"name": program.name, "currency": program.currency, "point_value": program.point_value}
+        utm = manner.utm.model_dump() | {"campaign": manner.utm.campaign or campaign.name} if manner.utm else {}
+        self._utm = {f"utm_{name}": value for name, value in utm.items()}
+
+    def draft(self, row: Row, values: Mapping[str, Any]) -> Draft:
+        """The draft for a row of facts."""
+        manner = self._manner
+        parts = {"customer_id": row["customer_id"], "campaign": self._campaign.name, "key": str(row["key"])}
+        unsubscribe_url = filled_link(manner.unsubscribe_url, **parts) if manner.unsubscribe_url else None
+        envelope = Envelope(
+            sender=manner.sender or "",
+            address=row["address"],
+            key=row["key"],
+            date=self._date,
+            reply_to=manner.reply_to,
+            unsubscribe_url=unsubscribe_url,
+            one_click=bool(manner.one_click),
+        )
+        facts = self._facts(row, unsubscribe_url)
+        return Draft(row["profile_id"], row["key"], row["attempts"], facts, values, envelope, _hindrance(row))
+
+    def _facts(self, row: Row, unsubscribe_url: str | None) -> dict[str, Any]:
+        wanted = row["attributes"].get(self._campaigns.mail.locale_attribute)
+        return {
+            "customer": Attributes(row["attributes"] | {"customer_id": row["customer_id"]}),
+            "event": {
+                "action": row["action"],
+                "points": row["points"],
+                "occurred_at": row["occurred_at"] and row["occurred_at"].astimezone(self._zone),
+                "days": [{"day": date.fromisoformat(one["day"]), "points": one["points"]} for one in row["days"]],
+            },
+            "account": {"balance": row["balance"]},
+            "promotions": [offer for offer in self._offers if offer["required_points"] <= row["balance"]],
+            "program": self._program,
+            "message": {
+                "key": str(row["key"]),
+                "campaign": self._campaign.name,
+                "locale": self._campaigns.templates.locale_for(
+                    self._campaign.folder, wanted if isinstance(wanted, str) else None
+                ),
+                "stage": row["stage"],
+                "unsubscribe_url": unsubscribe_url,
+                "shop_url": self._manner.shop_url,
+                "utm": self._utm,
+            },
+        }
 
 
 def _hindrance(row: Row) -> str | None:
