@@ -92,7 +92,7 @@ def cancel(connection: Connection, program: Program, **asked: Any) -> RunTotals:
     """A whole run."""
     run_id = start(connection, program, **asked)
     for number in chunks(connection, run_id):
-        journey.cancel_chunk(connection, run_id, number, size=program.batch_size)
+        journey.cancel_chunk(connection, run_id, number, size=program.batch_size, mail=program.mail)
     return journey.finish(connection, run_id)
 
 

@@ -17,6 +17,10 @@ CROSS JOIN LATERAL (
         FROM loyalty.event CROSS JOIN loyalty.program
         WHERE event.profile_id = wanted.profile_id AND event.run_id = email.run_id
           AND event.action IN ('points.cancel', 'points.expire', 'points.restore')
+          AND NOT EXISTS (  -- given back by an undo meanwhile
+              SELECT FROM loyalty.event AS undo
+              WHERE event.action = 'points.cancel' AND undo.profile_id = event.profile_id
+                AND undo.key = loyalty.restore_key(event.key))
         GROUP BY 1 HAVING sum(event.points) <> 0
         OFFSET 0) AS night
 ) AS took
