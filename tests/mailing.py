@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from loyalty.mail.handover import MailServer
 from loyalty.model.program import Program
 
 logging.getLogger("mail.log").setLevel(logging.CRITICAL)  # aiosmtpd tells every command
+MESSAGE_ID = re.compile(rb"Message-ID: (\S+)\r\n").match  # it is the first header
 SENDER = "Our program <points@example.org>"
 CAMPAIGNS = (
     {"name": "cancelled", "about": "points_cancelled"},
@@ -49,24 +51,33 @@ def mailing_program(**more: object) -> Program:
     return program_of(mail=mail | dict(more.pop("mail", {})), **more)  # type: ignore[arg-type, call-overload]
 
 
+def read(letter: bytes) -> EmailMessage:
+    message = message_from_bytes(letter, policy=policy.default)
+    assert isinstance(message, EmailMessage)
+    return message
+
+
 @dataclass
 class Inbox:
     """What a sink has taken: each message that it has said 250 to, in the order in which it came."""
 
-    messages: list[EmailMessage] = field(default_factory=list)
+    letters: list[bytes] = field(default_factory=list)
     recipients: list[str] = field(default_factory=list)
     lock: Lock = field(default_factory=Lock)
 
-    def take(self, address: str, content: bytes) -> None:
-        message = message_from_bytes(content, policy=policy.default)
-        assert isinstance(message, EmailMessage)
+    def take(self, address: str, letter: bytes) -> None:
         with self.lock:
-            self.messages.append(message)
+            self.letters.append(letter)
             self.recipients.append(address)
+
+    @property
+    def messages(self) -> list[EmailMessage]:
+        """Each letter as the standard library reads it."""
+        return [read(letter) for letter in self.letters]
 
     def ids(self) -> Counter[str]:
         """How often each Message-ID came."""
-        return Counter(str(message["Message-ID"]) for message in self.messages)
+        return Counter(MESSAGE_ID(letter)[1].decode() for letter in self.letters)  # type: ignore[index]
 
     def by_address(self) -> dict[str, EmailMessage]:
         """The one message of each address."""

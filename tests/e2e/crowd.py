@@ -58,7 +58,7 @@ MAKE_PROFILES = text(
     "INSERT INTO loyalty.profile (customer_id, attributes) "
     "SELECT 'c' || lpad(n::text, 6, '0'), jsonb_strip_nulls(jsonb_build_object("
     "'country', CASE WHEN n % 100 = 5 THEN 'DE' END, 'mail_consent', n % 13 <> 0, "
-    "'email', CASE WHEN n % 17 <> 0 THEN 'c' || lpad(n::text, 6, '0') || '@example.org' END)) "
+    "'email', CASE WHEN n % 7 = 3 THEN 'c' || lpad(n::text, 6, '0') || '@example.org' END)) "
     "FROM generate_series(1, CAST(:count AS integer)) AS n ORDER BY n"
 )
 # What customer n did, as SQL: who did, how long ago, which action, how many points, for which promotion.
@@ -279,7 +279,7 @@ def owed(fates: dict[str, Fate], balances: dict[str, int]) -> dict[str, Heard]:
     return {
         f"{who}@example.org": Heard(fate.points, balances[who])
         for who, fate in fates.items()
-        if fate.points and int(who[1:]) % 13 and int(who[1:]) % 17
+        if fate.points and int(who[1:]) % 13 and int(who[1:]) % 7 == 3
     }
 
 

@@ -38,6 +38,7 @@ class MailSink:
 @contextmanager
 def mail_sink(maildir: Path) -> Iterator[MailSink]:
     """The server runs while the body does; what the maildir held before stays."""
+    maildir.parent.mkdir(parents=True, exist_ok=True)
     box = mailbox.Maildir(maildir, create=True)
     server = Controller(_Keeper(box), hostname="127.0.0.1", port=free_port())
     server.start()

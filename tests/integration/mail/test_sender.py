@@ -121,8 +121,8 @@ def test_a_sender_that_is_killed_sends_nothing_twice(ledger: Engine, tmp_path: P
 
 def wait_for_more(inbox: Inbox, process: "subprocess.Popen[bytes]") -> None:
     """The sender has begun to send, or has ended."""
-    before = len(inbox.messages)
-    assert wait_for(lambda: len(inbox.messages) > before or process.poll() is not None)
+    before = len(inbox.letters)
+    assert wait_for(lambda: len(inbox.letters) > before or process.poll() is not None)
 
 
 def command(engine: Engine, program: Path, server: MailServer) -> "subprocess.Popen[bytes]":
