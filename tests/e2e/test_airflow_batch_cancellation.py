@@ -134,6 +134,7 @@ def test_a_second_round_finishes_the_rest(airflow: Any, night: Night) -> None:
     assert {len(times) for times in found.cancelled.values()} == {1}
 
 
+@pytest.mark.exhaustive
 def test_an_undo_gives_back_what_its_run_took_and_nothing_else(airflow: Any, night: Night) -> None:
     first, before = crowd.fates(night.told, night.as_of), newest_books(airflow).balances
     undo(airflow, night.run_id)
@@ -145,6 +146,7 @@ def test_an_undo_gives_back_what_its_run_took_and_nothing_else(airflow: Any, nig
     assert newest_books(airflow).balances == after
 
 
+@pytest.mark.exhaustive
 def test_undoing_both_rounds_leaves_everybody_with_what_they_had_and_what_promotions_returned(
     airflow: Any, night: Night
 ) -> None:
