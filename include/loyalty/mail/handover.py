@@ -3,7 +3,7 @@
 import smtplib
 import ssl
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import TracebackType
 from typing import Self
@@ -38,6 +38,10 @@ class UnreachableError(LoyaltyError):
     """No connection to the mail server could be made."""
 
 
+class SenderRefusedError(LoyaltyError):
+    """The server takes nothing from this sender: no message of it is to blame."""
+
+
 @dataclass(frozen=True)
 class MailServer:
     """Where a mail server is, and how it is talked to; ``security`` is tls, starttls or none."""
@@ -46,7 +50,7 @@ class MailServer:
     port: int = 587
     security: str = "starttls"
     user: str | None = None
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
     timeout: float = 60
 
     def connect(self) -> "SmtpHandover":
@@ -80,14 +84,17 @@ class MailServer:
     @classmethod
     def from_url(cls, url: str) -> "MailServer":
         """smtp:// asks for STARTTLS, smtps:// speaks TLS from the start, smtp+plain:// does neither."""
-        parts = urlsplit(url)
+        try:
+            parts, given = urlsplit(url), urlsplit(url).port
+        except ValueError:
+            parts, given = urlsplit(""), None
         if parts.scheme not in SECURITY or not parts.hostname:
             raise LoyaltyError(
                 "LOYALTY_SMTP_URL is no mail server; it looks like smtp://user:password@mail.example.org:587"
             )
         port, security = SECURITY[parts.scheme]
         user, password = (unquote(part) if part else None for part in (parts.username, parts.password))
-        return cls(parts.hostname, parts.port or port, security, user, password)
+        return cls(parts.hostname, given or port, security, user, password)
 
     def __str__(self) -> str:
         return f"the mail server {self.host}:{self.port}"
@@ -120,7 +127,7 @@ class SmtpHandover:
                 self._client.send(_stuffed(letter))
         except (OSError, smtplib.SMTPException) as error:
             self._client.close()
-            return Answer(Fate.NOT_BEGUN, str(error)[:REPLY_LENGTH])
+            return Answer(Fate.NOT_BEGUN, _said(str(error)))
         return refusal or self._final_answer()
 
     def _announce(self, sender: str, address: str) -> Answer | None:
@@ -129,25 +136,31 @@ class SmtpHandover:
         refused = next((reply for reply in replies if not 200 <= reply[0] < 400), None)
         if refused is None:
             return None
-        if (
-            replies[-1][0] == WAITS_FOR_A_LETTER
-        ):  # though it refuses the only one to get it: an empty one ends the matter
-            self._client.send(b".\r\n")
-            self._client.getreply()
+        if refused is replies[0] and refused[0] >= 500:
+            raise SenderRefusedError(f"the mail server takes nothing from {sender}: {refused[0]} {_said(refused[1])}")
         answer = self._refused(*refused)
-        if self.is_open():
-            self._client.rset()
+        with suppress(OSError, smtplib.SMTPException):
+            if self.is_open() and replies[-1][0] == WAITS_FOR_A_LETTER:  # for nobody: an empty one ends the matter
+                self._client.send(b".\r\n")
+                self._client.getreply()
+            if self.is_open():
+                self._client.rset()
         return answer
 
     def _replies(self, *commands: str) -> list[tuple[int, bytes]]:
-        """What the server says to the commands, up to the first that it refuses, where it hears them one by one."""
+        """What the server says to the commands: to all that it heard, or up to the first that it refuses."""
         if self._pipelining:
             self._client.send("".join(f"{one}\r\n" for one in commands).encode("ascii"))
-            return [self._client.getreply() for _ in commands]
         replies: list[tuple[int, bytes]] = []
         for command in commands:
-            replies.append(self._client.docmd(command))
-            if not 200 <= replies[-1][0] < 400:
+            try:
+                replies.append(self._client.getreply() if self._pipelining else self._client.docmd(command))
+            except (OSError, smtplib.SMTPException):
+                if not any(code >= 400 for code, _ in replies):
+                    raise
+                self._client.close()  # it has refused, and hung up
+                break
+            if replies[-1][0] in (GOODBYE, NO_REPLY) or (replies[-1][0] >= 400 and not self._pipelining):
                 break
         return replies
 
@@ -157,7 +170,7 @@ class SmtpHandover:
             return Answer(Fate.SENT, _said(said)) if 200 <= code < 300 else self._refused(code, said)
         except (OSError, smtplib.SMTPException) as error:
             self._client.close()
-            return Answer(Fate.UNKNOWN, str(error)[:REPLY_LENGTH])
+            return Answer(Fate.UNKNOWN, _said(str(error)))
 
     def _refused(self, code: int, said: bytes) -> Answer:
         if code in (GOODBYE, NO_REPLY):
@@ -174,4 +187,4 @@ def _stuffed(letter: bytes) -> bytes:
 
 def _said(reply: bytes | str) -> str:
     text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
-    return " ".join(text.split())[:REPLY_LENGTH]
+    return " ".join(text.replace("\0", "\ufffd").split())[:REPLY_LENGTH]

@@ -1,10 +1,11 @@
 """Jinja2 as a template may use it: strict, out of reach of Python's internals, and bounded in steps and in size."""
 
 from collections.abc import Iterable, Iterator, Sized
+from functools import partial
 from threading import local
 from typing import Any
 
-from jinja2 import BaseLoader, StrictUndefined, Template, nodes
+from jinja2 import BaseLoader, StrictUndefined, Template, TemplateSyntaxError, nodes, pass_context
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
@@ -13,8 +14,15 @@ from loyalty.mail.inserts import Inserts
 
 MAX_STEPS = 100_000  # passes of loops, and calls
 MAX_LENGTH = 1_000_000  # characters of a part of a message, and of any text on the way to it
-_PADDING = {"center", "expandtabs", "format", "format_map", "ljust", "rjust", "zfill"}
-_UNBOUNDED_FILTERS = ("center", "format", "indent", "wordwrap")
+MAX_BITS = 4_096  # of a whole number
+_PADDING = {
+    "center", "expandtabs", "format", "format_map", "join", "ljust", "replace", "rjust", "to_bytes", "translate",
+    "zfill",
+}  # fmt: skip
+_UNBOUNDED_FILTERS = (
+    "batch", "center", "format", "indent", "join", "pprint", "round", "slice", "tojson", "urlize", "wordwrap",
+    "xmlattr",
+)  # fmt: skip
 
 
 class LimitError(Exception):
@@ -42,7 +50,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         del self.globals["lipsum"]
         for name in _UNBOUNDED_FILTERS:
             del self.filters[name]
-        self.filters |= {_COUNTED: self._counted, _SHORT: short}
+        self.filters |= {_COUNTED: pass_context(partial(self._counted)), _SHORT: short, "replace": _replace}
 
     def rendered(self, template: Template, facts: dict[str, Any]) -> str:
         """What the template says of these facts; LimitError where it would go on and on."""
@@ -57,7 +65,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         """No underscores, no internals, and nothing that pads a text to any length."""
-        return super().is_safe_attribute(obj, attr, value) and not (isinstance(obj, str) and attr in _PADDING)
+        return super().is_safe_attribute(obj, attr, value) and not (
+            isinstance(obj, str | bytes | int) and attr in _PADDING
+        )
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805 - as Jinja2 has it
         """A call that a template makes: a step."""
@@ -68,23 +78,30 @@ class Sandbox(ImmutableSandboxedEnvironment):
         """Arithmetic of numbers; of texts, what stays short."""
         if operator == "%" and isinstance(left, str):
             raise LimitError("texts are put together with ~, and not with %")
-        if operator == "**" and isinstance(right, int) and abs(right) > 64:
-            raise LimitError("a power above 64 is no number of points")
+        if operator == "**" and _bits(left) * abs(right if isinstance(right, int) else 1) > MAX_BITS:
+            raise LimitError("such a power is no number of points")
         if operator == "*":
             longest = max((len(one) for one in (left, right) if hasattr(one, "__len__")), default=0)
             count = next((one for one in (left, right) if isinstance(one, int)), 1)
             _check_length(longest * count)
+            if _bits(left) + _bits(right) > MAX_BITS:
+                raise LimitError("such a product is no number of points")
         return short(super().call_binop(context, operator, left, right))
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         tree = super()._parse(source, name, filename)
+        for include in tree.find_all(nodes.Include):
+            raise TemplateSyntaxError("there is no include here; use extends or import", include.lineno, name, filename)
         for loop in tree.find_all(nodes.For):
             loop.iter = _filtered(loop.iter, _COUNTED)
         _shorten(tree)
         return tree
 
-    def _counted(self, some: Iterable[Any]) -> Iterable[Any]:
-        """The same things, of which a loop takes so many at most; a step each."""
+    def _counted(self, _context: Context, some: Iterable[Any]) -> Iterable[Any]:
+        """The same things, of which a loop takes so many at most; a step each.
+
+        As a filter that takes the context it is not folded away when a template is compiled.
+        """
         if isinstance(some, Sized):
             self._step(len(some))
             return some
@@ -109,6 +126,16 @@ def short(value: Any) -> Any:
     if isinstance(value, str | list | tuple | Markup):
         _check_length(len(value))
     return value
+
+
+def _replace(value: Any, old: str, new: str) -> str:
+    text = value if isinstance(value, str) else str(value)
+    _check_length(len(text) + text.count(old) * len(new))
+    return text.replace(old, new)
+
+
+def _bits(value: Any) -> int:
+    return value.bit_length() if isinstance(value, int) else 0
 
 
 def _check_length(length: int) -> None:

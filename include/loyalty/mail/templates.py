@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import ChoiceLoader, FileSystemLoader, TemplateError, TemplateSyntaxError, meta, nodes
+from jinja2 import ChoiceLoader, FileSystemLoader, TemplateSyntaxError, meta, nodes
 
 from loyalty.errors import Faults, nearest
 from loyalty.mail.inserts import VALUES, KilledError, MissingAttributeError, names_asked
@@ -96,7 +96,9 @@ class Templates:
             raise UnsentError("killed") from None
         except LimitError as limit:
             raise UnsentError("template_limit", str(limit)) from None
-        except (TemplateError, ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
+        except (
+            Exception
+        ) as error:  # whatever one customer's data make of a template: it is that customer's message alone
             raise UnsentError("template_error", f"{type(error).__name__}: {error}"[:500]) from None
         return Content(" ".join(subject.split()), text, html)
 

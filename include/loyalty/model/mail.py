@@ -139,6 +139,8 @@ class Mail(Manner):
         names = [one.name for one in self.campaigns]
         if len(set(names)) < len(names):
             raise PydanticCustomError("names", "two campaigns have one name")
+        if sum(one.about == "points_to_expire" for one in self.campaigns) > 1:
+            raise PydanticCustomError("names", "two campaigns are about points_to_expire; one has all stages")
         silent = next((one.name for one in self.campaigns if self.manner_of(one).sender is None), None)
         if silent:
             raise PydanticCustomError("sender", "the campaign {name} has no sender", {"name": silent})

@@ -19,6 +19,7 @@ class Campaigns:
 
     def __init__(self, program: Program, catalog: Catalog, folder: Path | None) -> None:
         self.program, self.catalog = program, catalog
+        self._quiet = [(one, program.mail.manner_of(one).quiet_hours) for one in program.mail.campaigns]
         own = _own_templates(program.mail, folder)
         self.templates = Templates([one.folder for one in program.mail.campaigns], program.mail.default_locale, own)
         faults = list(self._unknown_values())
@@ -44,8 +45,7 @@ class Campaigns:
 
     def may_go(self, now: datetime) -> tuple[Campaign, ...]:
         """The campaigns that are not held by quiet hours at this time of the program's zone."""
-        manners = ((one, self.mail.manner_of(one).quiet_hours) for one in self.mail.campaigns)
-        return tuple(one for one, quiet in manners if quiet is None or not quiet.hold(now.time()))
+        return tuple(one for one, quiet in self._quiet if quiet is None or not quiet.hold(now.time()))
 
     def _unknown_values(self) -> Iterator[str]:
         for asked in self.templates.asked.values():

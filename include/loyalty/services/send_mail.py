@@ -7,11 +7,12 @@ knows whether the server has it, and is not sent twice unless the program says s
 
 import multiprocessing
 import os
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ class Order:
     and after twice as long each further time.
     """
 
-    database_url: str
+    database_url: str = field(repr=False)
     program: str
     definitions: dict[str, Any]
     folder: Path | None
@@ -116,7 +117,7 @@ def send_mail(connection: Connection, order: Order, tell: Callable[[Outbox], Non
     resend = program.mail.unsettled == "resend"
     with connection.begin():
         settle_mail(connection, resend=resend)
-        waiting = outbox(connection, order.run_id).count("queued")
+        waiting = connection.execute(query("mail/some_wait"), {"run_id": order.run_id, "few": FEW + 1}).scalar_one()
     if waiting > FEW:
         _send_in_processes(connection, order, tell)
     elif waiting:
@@ -129,14 +130,28 @@ def send_mail(connection: Connection, order: Order, tell: Callable[[Outbox], Non
 def _send_in_processes(connection: Connection, order: Order, tell: Callable[[Outbox], None] | None) -> None:
     """The connections are shared by as many processes as there are processors."""
     shares = _shares(order.connections, os.cpu_count() or 1)
-    with ProcessPoolExecutor(len(shares), mp_context=multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    ended = context.Event()
+    with ProcessPoolExecutor(len(shares), mp_context=context, initializer=_listen, initargs=(ended,)) as pool:
         works = [pool.submit(work, replace(order, connections=share), order.connections) for share in shares]
-        while wait(works, timeout=10).not_done:
-            if tell:
-                with connection.begin():
-                    tell(outbox(connection, order.run_id))
+        try:
+            while wait(works, timeout=10).not_done:
+                if tell:
+                    with connection.begin():
+                        tell(outbox(connection, order.run_id))
+        except BaseException:  # the task is cancelled, or somebody types Ctrl-C
+            ended.set()
+            raise
         for done in works:
             done.result()
+
+
+_ended: Any = threading.Event()  # in a process of its own: that of the process which waits for it
+
+
+def _listen(ended: Any) -> None:
+    global _ended
+    _ended = ended
 
 
 def _shares(connections: int, processors: int) -> list[int]:
@@ -153,18 +168,33 @@ def work(order: Order, connections_in_all: int) -> None:
     engine = open_engine(order.database_url, poolclass=NullPool)
     try:
         with ThreadPoolExecutor(order.connections) as pool:
-            senders = [pool.submit(Sender(engine, campaigns, order, interval).run) for _ in range(order.connections)]
-            wait(senders)
+            stop = threading.Event()
+            senders = [
+                pool.submit(Sender(engine, campaigns, order, interval, stop).run) for _ in range(order.connections)
+            ]
+            try:
+                wait(senders)
+            except BaseException:
+                stop.set()
+                raise
         for done in senders:
             done.result()
     finally:
         engine.dispose()
 
 
+def _clean(detail: str | None) -> str | None:
+    """What PostgreSQL can keep: no NUL."""
+    return detail.replace("\0", "\ufffd") if detail else detail
+
+
 class Sender:
     """One connection to the mail server and one to the database."""
 
-    def __init__(self, engine: Engine, campaigns: Campaigns, order: Order, interval: float) -> None:
+    def __init__(
+        self, engine: Engine, campaigns: Campaigns, order: Order, interval: float, stop: threading.Event
+    ) -> None:
+        self._stop = stop
         self._engine, self._campaigns, self._order, self._interval = engine, campaigns, order, interval
         self._zone = ZoneInfo(campaigns.program.timezone)
         self._next_at = 0.0
@@ -184,7 +214,7 @@ class Sender:
 
     def _is_wanted(self) -> bool:
         parent = multiprocessing.parent_process()
-        return parent is None or parent.is_alive()
+        return not (self._stop.is_set() or _ended.is_set()) and (parent is None or parent.is_alive())
 
     def _connect(self) -> None:
         """The mail server hears us; before that, nothing is taken from the outbox."""
@@ -216,13 +246,18 @@ class Sender:
             with connection.begin():
                 drafts = draft_mail(connection, self._campaigns, campaign, messages, self._now())
             for draft in drafts:
-                outcomes.append(self._deliver(campaign, draft))
-                if outcomes[-1].reason == "interrupted":
+                if not self._may_go_on(campaign):
                     break
+                outcomes.append(self._deliver(campaign, draft))
         finally:
             left = set(messages) - {outcome.message for outcome in outcomes}
             self._write_down(connection, [*outcomes, *(Outcome(message, "queued") for message in sorted(left))])
         return True
+
+    def _may_go_on(self, campaign: Campaign) -> bool:
+        """Whether the rest of what was taken may be handed over, too; else it goes back."""
+        assert self._handover is not None
+        return self._is_wanted() and self._handover.is_open() and campaign in self._campaigns.may_go(self._now())
 
     def _claim(self, connection: Connection, campaign: Campaign) -> list[Message]:
         binds = {
@@ -246,7 +281,7 @@ class Sender:
         try:
             letter = write_letter(self._campaigns, campaign, draft)
         except UnsentError as unsent:
-            return Outcome(message, "failed" if unsent.is_fault else "skipped", unsent.reason, unsent.detail)
+            return Outcome(message, "failed" if unsent.is_fault else "skipped", unsent.reason, _clean(unsent.detail))
         self._keep_pace()
         assert self._handover is not None
         return self._outcome(draft, self._handover.send(letter.sender, letter.address, letter.wire))
@@ -259,14 +294,14 @@ class Sender:
             case Fate.REFUSED:
                 return Outcome(message, "failed", "refused", answer.said, answered=1)
             case Fate.UNKNOWN:
-                return Outcome(message, "failed", UNSETTLED, answer.said)
-            case Fate.NOT_BEGUN:
-                return Outcome(message, "queued", "interrupted", answer.said)
-            case Fate.LATER if draft.attempts + 1 >= self._campaigns.mail.attempts:
+                resend = self._campaigns.mail.unsettled == "resend"
+                return Outcome(message, "queued" if resend else "failed", UNSETTLED, answer.said)
+            case _ if draft.attempts + 1 >= self._campaigns.mail.attempts:
                 return Outcome(message, "failed", "given_up", answer.said, answered=1)
-            case _:
+            case fate:
                 delay = min(self._order.retry_seconds * 2.0**draft.attempts, LONGEST_DELAY)
-                return Outcome(message, "queued", "later", answer.said, answered=1, delay=delay)
+                reason = "interrupted" if fate is Fate.NOT_BEGUN else "later"
+                return Outcome(message, "queued", reason, answer.said, answered=1, delay=delay)
 
     def _keep_pace(self) -> None:
         now = time.monotonic()

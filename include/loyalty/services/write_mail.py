@@ -77,7 +77,11 @@ def write_letter(campaigns: Campaigns, campaign: Campaign, draft: Draft) -> Lett
         raise UnsentError(draft.hindrance)
     address = checked_address(draft.envelope.address)
     content = campaigns.templates.render(campaign.folder, draft.facts, draft.values)
-    return Letter(draft.envelope.return_path, address, content, compose(draft.envelope, content))
+    try:
+        wire = compose(draft.envelope, content)
+    except UnicodeError as error:
+        raise UnsentError("template_error", str(error)) from None
+    return Letter(draft.envelope.return_path, address, content, wire)
 
 
 def _values(
@@ -88,9 +92,8 @@ def _values(
     if not asked:
         return {}
     wanted: list[Value] = list(dict.fromkeys(asked.values()))
-    profiles = select(column("profile_id", BigInteger)).select_from(
-        func.unnest(_IDS).table_valued(column("profile_id", BigInteger), name="given")
-    )
+    given = func.unnest(_IDS).table_valued(column("profile_id", BigInteger)).render_derived(name="given")
+    profiles = select(given.c.profile_id)
     statement = compile_values(campaigns.catalog, campaigns.program, wanted, profiles=profiles)
     found = connection.execute(statement, {"ids": sorted(set(ids)), "as_of": now}).mappings()
     return {row["profile_id"]: {name: _plain(row[one.name]) for name, one in asked.items()} for row in found}

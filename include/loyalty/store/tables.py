@@ -207,7 +207,8 @@ email = Table(
     Column("sending_at", Instant),
     Column("ended_at", Instant),
 )
-Index("email_queued", email.c.profile_id, email.c.key, postgresql_where=email.c.state == "queued")
+Index("email_queued", email.c.campaign, email.c.profile_id, email.c.key, postgresql_where=email.c.state == "queued")
+Index("email_due", email.c.campaign, email.c.not_before, postgresql_where=email.c.state == "queued")
 Index("email_sending", email.c.sender_id, postgresql_where=email.c.state == "sending")
 Index("email_of_run", email.c.run_id, email.c.state)
 

@@ -120,3 +120,19 @@ def test_points_that_never_expire_or_are_spent_already_are_left_out(connection: 
     with connection.begin():
         record(connection, who, "client.activatePromotion", EARNED + timedelta(days=1), 40)
     assert run(connection, day(30)).messages == 0
+
+
+def test_points_that_come_late_are_warned_of_at_the_nearest_stage(connection: Connection) -> None:
+    run(connection, day(6))
+    customer(connection, "ada", (DUE, 40))
+    assert run(connection, day(5)).messages == 1
+    assert warned(connection) == [("ada", DUE, 7, 40)]
+
+
+def test_a_run_made_again_speaks_of_what_has_come_meanwhile(connection: Connection) -> None:
+    who = customer(connection, "ada", (DUE, 40))
+    assert run(connection, day(30), key="one").messages == 1
+    with connection.begin():
+        record(connection, who, "points.loyalty", EARNED - timedelta(days=3), 5)
+    assert run(connection, day(30), key="one").messages == 1
+    assert warned(connection) == [("ada", DUE - timedelta(days=3), 30, 5), ("ada", DUE, 30, 40)]

@@ -40,7 +40,8 @@ COMMENT ON COLUMN loyalty.email.not_before IS 'When it may be tried next.';
 COMMENT ON COLUMN loyalty.email.sender_id IS 'The sender that took it last; it holds an advisory lock of this number as long as it lives.';
 COMMENT ON COLUMN loyalty.email.sending_at IS 'When that sender took it.';
 COMMENT ON COLUMN loyalty.email.ended_at IS 'When it was sent, failed or skipped.';
-CREATE INDEX email_queued ON loyalty.email (profile_id, key) WHERE state = 'queued';
+CREATE INDEX email_queued ON loyalty.email (campaign, profile_id, key) WHERE state = 'queued';
+CREATE INDEX email_due ON loyalty.email (campaign, not_before) WHERE state = 'queued';
 CREATE INDEX email_sending ON loyalty.email (sender_id) WHERE state = 'sending';
 CREATE INDEX email_of_run ON loyalty.email (run_id, state);
 

@@ -1,4 +1,4 @@
--- The run is completed, and says to which day each stage has spoken.
+-- The run is completed.
 UPDATE loyalty.journey_run
-SET state = 'completed', settings = CAST(:reach AS jsonb), finished_at = clock_timestamp()
+SET state = 'completed', finished_at = clock_timestamp()
 WHERE run_id = :run_id

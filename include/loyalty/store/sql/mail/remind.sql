@@ -1,23 +1,21 @@
--- Whoever holds points that expire on a day that a stage has just come to is warned of it, once for each day and stage: a
--- message a customer, for all its days. A day that several stages have come to is the nearest stage's.
+-- Whoever holds points that expire on a day that a stage has come to is warned of it, once for each day and stage: a
+-- message a customer and stage, for all its days. A day that several stages have come to is the nearest stage's.
 WITH stage AS (
-    SELECT days, covered_to FROM unnest(CAST(:stages AS integer[]), CAST(:covered AS date[])) AS stage(days, covered_to)
+    SELECT days FROM unnest(CAST(:stages AS integer[])) AS stage(days)
 ), threatened AS MATERIALIZED (
-    SELECT lot.profile_id, greatest(lot.due_on, CAST(:today AS date) + 1) AS due_on, sum(lot.remaining)::bigint AS points
+    SELECT lot.profile_id, lot.due_on, sum(lot.remaining)::bigint AS points
     FROM loyalty.account CROSS JOIN LATERAL (
         SELECT * FROM loyalty.lot WHERE lot.profile_id = account.profile_id AND lot.remaining > 0 OFFSET 0) AS lot
     WHERE account.settle_on <= CAST(:today AS date) + (SELECT max(days) FROM stage)
-      AND lot.due_on <= CAST(:today AS date) + (SELECT max(days) FROM stage)
+      AND lot.due_on > CAST(:today AS date) AND lot.due_on <= CAST(:today AS date) + (SELECT max(days) FROM stage)
     GROUP BY 1, 2
 ), warned AS (
-    SELECT threatened.*, (
-        SELECT min(days) FROM stage
-        WHERE threatened.due_on <= CAST(:today AS date) + days AND threatened.due_on > stage.covered_to) AS stage
+    SELECT threatened.*, (SELECT min(days) FROM stage WHERE threatened.due_on <= CAST(:today AS date) + days) AS stage
     FROM threatened
 ), noted AS (
     INSERT INTO loyalty.reminder (profile_id, due_on, stage, points, email_key)
-    SELECT profile_id, due_on, stage, points, md5('reminder:' || CAST(:campaign AS text) || ':' || CAST(:run_id AS bigint) || ':' || stage || ':' || profile_id)::uuid
-    FROM warned WHERE stage IS NOT NULL
+    SELECT profile_id, due_on, stage, points, md5('reminder:' || CAST(:campaign AS text) || ':' || CAST(:run_id AS bigint) || ':' || stage || ':' || profile_id || ':' || now())::uuid
+    FROM warned
     ORDER BY profile_id, due_on
     ON CONFLICT (profile_id, due_on, stage) DO NOTHING
     RETURNING profile_id, due_on, stage, points, email_key

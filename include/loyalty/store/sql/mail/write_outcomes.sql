@@ -7,4 +7,4 @@ FROM unnest(CAST(:ids AS bigint[]), CAST(:keys AS uuid[]), CAST(:states AS text[
             CAST(:details AS text[]), CAST(:answered AS integer[]), CAST(:delays AS double precision[]))
     AS outcome(profile_id, key, state, reason, detail, answered, delay)
 WHERE email.profile_id = outcome.profile_id AND email.key = outcome.key AND email.sender_id = :sender
-  AND (email.state = 'sending' OR (email.state = 'failed' AND email.reason = 'unsettled'))
+  AND (email.state = 'sending' OR (email.state IN ('failed', 'queued') AND email.reason = 'unsettled'))
