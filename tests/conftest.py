@@ -71,7 +71,12 @@ def server() -> URL:
         return make_url(given).set(drivername="postgresql+psycopg")
     embedded = EmbeddedPostgres(Path(os.environ[HOME]))
     embedded.start()
-    return make_url(embedded.url("postgres"))
+    url = make_url(embedded.url("postgres"))
+    with admin(url).connect() as connection:  # nobody needs these data after a power cut, and databases come and go
+        for promise in ("fsync", "full_page_writes"):
+            connection.execute(text(f"ALTER SYSTEM SET {promise} = off"))
+        connection.execute(text("SELECT pg_reload_conf()"))
+    return url
 
 
 @pytest.fixture(scope="session")
