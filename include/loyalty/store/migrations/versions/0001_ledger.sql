@@ -26,8 +26,16 @@ END $$;
 COMMENT ON FUNCTION loyalty.midnight IS 'The first instant of a local day.';
 
 CREATE FUNCTION loyalty.day_after(moment timestamptz, zone text) RETURNS date
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN timezone(zone, moment)::date + 1;
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+    shown timestamp := timezone(zone, moment);
+BEGIN
+    -- Clocks that fall back from past midnight show the evening once more: its midnight has been.
+    IF extract(hour FROM shown) >= 20 AND loyalty.midnight(shown::date + 1, zone) <= moment THEN
+        RETURN shown::date + 2;
+    END IF;
+    RETURN shown::date + 1;
+END $$;
 COMMENT ON FUNCTION loyalty.day_after IS 'The day that begins with the first midnight strictly after the moment.';
 
 CREATE FUNCTION loyalty.due_on(earned_at timestamptz, validity_days integer, zone text) RETURNS date
@@ -96,7 +104,8 @@ CREATE TABLE loyalty.program (
     settled_through date NOT NULL,
     fingerprint text NOT NULL,
     settings jsonb NOT NULL,
-    applied_at timestamptz NOT NULL DEFAULT now()
+    applied_at timestamptz NOT NULL DEFAULT now(),
+    zone_since timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE loyalty.program IS 'The one program of this database: what its rules depend on.';
 COMMENT ON COLUMN loyalty.program.only_row IS 'Keeps the table at one row.';
@@ -106,6 +115,7 @@ COMMENT ON COLUMN loyalty.program.settled_through IS 'The latest midnight that a
 COMMENT ON COLUMN loyalty.program.fingerprint IS 'Hash of the settings that were applied last.';
 COMMENT ON COLUMN loyalty.program.settings IS 'The settings that were applied last.';
 COMMENT ON COLUMN loyalty.program.applied_at IS 'When they were applied.';
+COMMENT ON COLUMN loyalty.program.zone_since IS 'When this zone replaced another one: what was settled before is dated by that.';
 INSERT INTO loyalty.program (timezone, allow_debt, settled_through, fingerprint, settings)
 VALUES ('UTC', false, '0001-01-01', '', '{}');
 
@@ -155,7 +165,10 @@ CREATE TABLE loyalty.account (
     balance bigint NOT NULL DEFAULT 0,
     latest_at timestamptz,
     settle_on date,
-    award_from timestamptz
+    award_from timestamptz,
+    lock_run_id bigint,
+    lock_token uuid,
+    lock_expires_at timestamptz
 ) WITH (fillfactor = 80);
 COMMENT ON TABLE loyalty.account IS 'The balance of a profile: the row where a purchase, a promotion and a journey meet.';
 COMMENT ON COLUMN loyalty.account.profile_id IS 'Whose account it is.';
@@ -164,6 +177,9 @@ COMMENT ON COLUMN loyalty.account.latest_at IS 'The latest time of occurrence am
 COMMENT ON COLUMN loyalty.account.settle_on IS
     'The earliest midnight that may need settling, never too late; null: none does as things stand.';
 COMMENT ON COLUMN loyalty.account.award_from IS 'The earliest event that the earning rules have not seen; null: none.';
+COMMENT ON COLUMN loyalty.account.lock_run_id IS 'The run that holds the balance, or held it last.';
+COMMENT ON COLUMN loyalty.account.lock_token IS 'What that run shows for its lock.';
+COMMENT ON COLUMN loyalty.account.lock_expires_at IS 'When the lock ends, or ended; a lock is live until then.';
 CREATE INDEX account_settle_on ON loyalty.account (settle_on, profile_id) WHERE settle_on IS NOT NULL;
 CREATE INDEX account_award_from ON loyalty.account (profile_id) WHERE award_from IS NOT NULL;
 
@@ -223,6 +239,8 @@ CREATE FUNCTION loyalty.check_events() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     wrong record;
 BEGIN
+    -- The program before any account: see lock_program.
+    PERFORM FROM loyalty.program;
     SELECT e.action, e.params, e.points, account.profile_id IS NULL AS unknown, e.params -> action.parameter AS amount,
            (SELECT customer_id FROM loyalty.profile WHERE profile.profile_id = e.profile_id) AS customer
     INTO wrong
@@ -252,9 +270,26 @@ BEGIN
         RAISE EXCEPTION '% of customer % must name, in refers_to, an event of the same customer', wrong.action, wrong.customer
             USING ERRCODE = 'foreign_key_violation';
     END IF;
+    SELECT e.action, target.action AS target, profile.customer_id AS customer,
+           CASE WHEN kind.effect = 'reverse' THEN 'the earning that it reverses' ELSE 'the event that it corrects' END AS instead,
+           coalesce(origin.event_id, target.refers_to::text) AS named
+    INTO wrong
+    FROM added AS e JOIN loyalty.action ON action.action = e.action AND action.effect = 'adjust'
+    CROSS JOIN LATERAL (
+        SELECT t.action, t.refers_to FROM loyalty.event AS t WHERE t.profile_id = e.profile_id AND t.key = e.refers_to OFFSET 0) AS target
+    JOIN loyalty.action AS kind ON kind.action = target.action
+    JOIN loyalty.profile ON profile.profile_id = e.profile_id
+    LEFT JOIN loyalty.event AS origin ON origin.profile_id = e.profile_id AND origin.key = target.refers_to
+    WHERE kind.effect = 'reverse' OR (kind.effect = 'adjust' AND target.refers_to IS NOT NULL)
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION '% of customer % corrects a %: correct % instead, %', wrong.action, wrong.customer, wrong.target,
+            wrong.instead, wrong.named USING ERRCODE = 'check_violation';
+    END IF;
     RETURN NULL;
 END $$;
-COMMENT ON FUNCTION loyalty.check_events IS 'Refuses events whose points are not what action and parameters say, and those about nobody.';
+COMMENT ON FUNCTION loyalty.check_events IS
+    'Refuses events whose points are not what action and parameters say, those about nobody, and corrections of corrections or reversals.';
 
 CREATE FUNCTION loyalty.book_events() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
@@ -262,11 +297,6 @@ DECLARE
     broke record;
 BEGIN
     SELECT * INTO STRICT the FROM loyalty.program;
-    -- Lock order of the whole system: accounts, ascending.
-    PERFORM FROM loyalty.account
-    WHERE profile_id IN (
-        SELECT e.profile_id FROM added AS e JOIN loyalty.action USING (action))
-    ORDER BY profile_id FOR NO KEY UPDATE;
     WITH kind AS (
         SELECT e.profile_id, e.action, action.effect, action.validity_days,
                coalesce(sum(e.points), 0) AS points,
@@ -276,8 +306,10 @@ BEGIN
                min(e.occurred_at) FILTER (WHERE action.feeds_rules) AS award_from,
                bool_or(action.effect = 'adjust' AND e.refers_to IS NOT NULL) AS corrects,
                min(e.params ->> 'expires_on') AS expires_on,
-               e.source = 'rolling_expiry' AS settles
+               e.source = 'rolling_expiry' AS settles,
+               max(e.recorded_at) FILTER (WHERE action.effect = 'cancel' AND e.run_id IS NOT NULL) AS cancelled_at
         FROM added AS e JOIN loyalty.action USING (action)
+        WHERE action.effect <> 'none' OR action.feeds_rules
         GROUP BY e.profile_id, e.action, action.effect, action.validity_days, settles
     ), change AS (
         SELECT profile_id,
@@ -287,6 +319,7 @@ BEGIN
                min(first_at) FILTER (WHERE NOT settles) AS first_news_at,
                bool_or(loses AND NOT settles) AS loses,
                min(award_from) AS award_from,
+               max(cancelled_at) AS cancelled_at,
                min(CASE
                    WHEN settles THEN NULL
                    WHEN corrects OR effect = 'expire' THEN date '0001-01-01'
@@ -300,6 +333,8 @@ BEGIN
     SET balance = account.balance + change.points,
         latest_at = greatest(account.latest_at, change.last_at),
         award_from = least(account.award_from, change.award_from),
+        -- A cancellation ends the lock that it was made under.
+        lock_expires_at = least(account.lock_expires_at, change.cancelled_at),
         settle_on = CASE
             -- Told out of order, or a debt: midnights already settled may have to be settled anew.
             WHEN change.first_news_at < account.latest_at
@@ -319,9 +354,37 @@ BEGIN
                 broke.customer_id, broke.balance USING ERRCODE = 'check_violation';
         END IF;
     END IF;
+    SELECT profile.customer_id, account.balance INTO broke
+    FROM loyalty.account JOIN loyalty.profile USING (profile_id)
+    WHERE account.balance > 9007199254740992 AND account.profile_id IN (
+        SELECT e.profile_id FROM added AS e JOIN loyalty.action USING (action) WHERE e.points > 0 AND action.effect <> 'restore')
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'the balance of customer % would be %, beyond the largest number that is kept (2^53)',
+            broke.customer_id, broke.balance USING ERRCODE = 'check_violation';
+    END IF;
+    -- What is left of an earning is asked here, where the account is ours.
+    SELECT profile.customer_id, e.action, lot.points INTO broke
+    FROM (
+        SELECT DISTINCT added.profile_id, added.refers_to, added.action
+        FROM added JOIN loyalty.action ON action.action = added.action AND action.effect = 'reverse' WHERE added.points < 0
+    ) AS e
+    CROSS JOIN LATERAL (
+        SELECT sum(p.points) AS points FROM loyalty.event AS p JOIN loyalty.action AS kind USING (action)
+        WHERE p.profile_id = e.profile_id
+          AND (p.key = e.refers_to OR (p.refers_to = e.refers_to AND kind.effect IN ('reverse', 'adjust')))
+    ) AS lot
+    JOIN loyalty.profile ON profile.profile_id = e.profile_id
+    WHERE coalesce(lot.points, -1) < 0
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION '% of customer % takes % more than is left of what it reverses', broke.action, broke.customer_id, -broke.points
+            USING ERRCODE = 'check_violation';
+    END IF;
     RETURN NULL;
 END $$;
-COMMENT ON FUNCTION loyalty.book_events IS 'Carries new events into the accounts: balance, and what expiry and earning rules have to look at.';
+COMMENT ON FUNCTION loyalty.book_events IS
+    'Carries new events into the accounts: balance, and what expiry and earning rules have to look at. Refuses what no account can hold.';
 
 DO $$
 DECLARE
@@ -417,7 +480,8 @@ WITH fact AS (
                WHEN kind.effect = 'earn' THEN loyalty.due_on(target.occurred_at, kind.validity_days, program.timezone)
                WHEN action.effect = 'adjust' THEN coalesce(e.params ->> 'expires_on', target.params ->> 'expires_on')::date
            END AS due_on,
-           CASE WHEN action.effect = 'reverse' OR kind.effect IN ('earn', 'adjust') THEN target.key ELSE e.key END AS lot_key
+           CASE WHEN action.effect = 'reverse' OR kind.effect IN ('earn', 'adjust') THEN target.key ELSE e.key END AS lot_key,
+           CASE WHEN action.effect IN ('expire', 'restore') THEN e.params ->> 'midnight' END::date AS midnight
     FROM loyalty.event AS e
     JOIN loyalty.action ON action.action = e.action AND action.effect <> 'none'
     CROSS JOIN loyalty.program
@@ -427,7 +491,7 @@ WITH fact AS (
 )
 SELECT profile_id, key, action, effect, occurred_at, recorded_at, points, side, at,
        CASE WHEN side = 'collected' THEN points ELSE -points END AS amount,
-       CASE WHEN side = 'expired' THEN timezone(zone, at)::date ELSE loyalty.day_after(at, zone) END AS counts_on,
+       CASE WHEN side = 'expired' THEN coalesce(midnight, timezone(zone, at)::date) ELSE loyalty.day_after(at, zone) END AS counts_on,
        CASE WHEN side = 'collected' THEN due_on END AS due_on,
        CASE WHEN side = 'collected' AND effect = 'reverse' AND due_on IS NOT NULL THEN greatest(due_on, loyalty.day_after(at, zone))
             WHEN side = 'collected' THEN due_on END AS matures_on,
@@ -454,8 +518,9 @@ COMMENT ON VIEW loyalty.lot IS
     'What is left of each earning: all losses of a profile are charged to its soonest-expiring points; nothing of it is stored.';
 
 CREATE FUNCTION loyalty.settlement(
-    ids bigint[], less_profile bigint[] DEFAULT '{}', less_key uuid[] DEFAULT '{}', less_points bigint[] DEFAULT '{}')
-RETURNS TABLE (profile_id bigint, midnight date, demanded bigint, recorded bigint, entry_count bigint, unspent bigint, closing bigint, is_last boolean)
+    ids bigint[], less_profile bigint[] DEFAULT '{}', less_key uuid[] DEFAULT '{}', less_points bigint[] DEFAULT '{}',
+    less_at timestamptz[] DEFAULT '{}')
+RETURNS TABLE (profile_id bigint, midnight date, demanded bigint, recorded bigint, entry_count bigint, unspent bigint)
 LANGUAGE sql STABLE ROWS 1000 AS $$
     WITH entry AS (
         SELECT e.profile_id, e.at, e.counts_on, e.matures_on,
@@ -468,8 +533,12 @@ LANGUAGE sql STABLE ROWS 1000 AS $$
         -- OFFSET 0 keeps it one look-up for each profile, in its partition, by the index event_occurred_at.
         CROSS JOIN LATERAL (SELECT * FROM loyalty.points_entry AS p WHERE p.profile_id = wanted.profile_id OFFSET 0) AS e
         UNION ALL
-        SELECT e.profile_id, e.at, e.counts_on, e.matures_on, -less.points, 0, -less.points, 0, 0
-        FROM unnest(less_profile, less_key, less_points) AS less(profile_id, key, points)
+        SELECT e.profile_id, coalesce(less.at, e.at), coalesce(less.counts_on, e.counts_on),
+               CASE WHEN e.due_on IS NOT NULL THEN greatest(e.due_on, less.counts_on) END, -less.points, 0, -less.points, 0, 0
+        FROM (
+            SELECT less.*, loyalty.day_after(less.at, program.timezone) AS counts_on
+            FROM unnest(less_profile, less_key, less_points, less_at) AS less(profile_id, key, points, at) CROSS JOIN loyalty.program
+        ) AS less
         CROSS JOIN LATERAL (
             SELECT * FROM loyalty.points_entry AS p WHERE p.profile_id = less.profile_id AND p.key = less.key OFFSET 0) AS e
     ), step AS (
@@ -490,21 +559,18 @@ LANGUAGE sql STABLE ROWS 1000 AS $$
         SELECT b.profile_id, b.midnight,
                sum(b.expired) AS recorded, sum(b.entry_count) AS entry_count,
                max(b.matured_by - b.used_before) FILTER (WHERE b.closes) AS unspent,
-               max(b.room) FILTER (WHERE b.closes) AS room,
-               max(b.held) FILTER (WHERE b.closes) AS closing
+               max(b.room) FILTER (WHERE b.closes) AS room
         FROM backward AS b GROUP BY b.profile_id, b.midnight
     )
     SELECT n.profile_id, n.midnight,
            (max(greatest(0, least(n.unspent, n.room))) OVER (PARTITION BY n.profile_id ORDER BY n.midnight))::bigint,
-           n.recorded::bigint, n.entry_count::bigint, n.unspent::bigint, n.closing::bigint,
-           lead(n.midnight) OVER (PARTITION BY n.profile_id ORDER BY n.midnight) IS NULL
+           n.recorded::bigint, n.entry_count::bigint, n.unspent::bigint
     FROM night AS n
 $$;
 COMMENT ON FUNCTION loyalty.settlement IS
     'For each profile and each midnight at which anything changes: what must have expired by then in all (demanded), what was '
-    'recorded for that midnight alone, in how many entries, what was matured and not used (unspent), collected less used '
-    '(closing), and whether it is the profile''s last. '
-    'The last three arguments take points out of events, as if they had never been earned.';
+    'recorded for that midnight alone, in how many entries, and what was matured and not used (unspent). '
+    'The last four arguments take points out of earnings: from an instant on, or (null) as if they had never been earned.';
 
 CREATE FUNCTION loyalty.settlement_key(profile_id bigint, midnight date, n bigint) RETURNS uuid
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -512,14 +578,15 @@ RETURN md5('settlement:' || profile_id || ':' || (midnight - date '0001-01-01') 
 COMMENT ON FUNCTION loyalty.settlement_key IS
     'The key of the n-th entry that settles a midnight; the first is always the expiry, and a restore names it.';
 
-CREATE FUNCTION loyalty.points_kept(award jsonb, kept numeric) RETURNS bigint
+CREATE FUNCTION loyalty.points_kept(award jsonb, kept numeric, whole numeric) RETURNS bigint
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN CASE
     WHEN kept = 0 THEN 0
+    -- Multiplied first, divided last and without a fraction: nothing is rounded before it is rounded down.
     WHEN award ? 'points_per_unit' THEN least(
         loyalty.points_of(award -> 'points'),
-        floor(loyalty.number_of(award -> 'points_per_unit') * loyalty.number_of(award -> 'amount') * kept))::bigint
+        div(loyalty.number_of(award -> 'points_per_unit') * loyalty.number_of(award -> 'amount') * kept, whole))::bigint
     ELSE loyalty.points_of(award -> 'points')
 END;
 COMMENT ON FUNCTION loyalty.points_kept IS
-    'The points that an award, with these parameters, would have been for the part of its charge that is kept (0 to 1).';
+    'The points that an award, with these parameters, would have been for what is kept of the whole amount of its charge.';

@@ -54,11 +54,6 @@ CREATE INDEX promotion_activation_open ON loyalty.promotion_activation (profile_
 
 -- Locks and members -------------------------------------------------------------------------------------------------------
 
-ALTER TABLE loyalty.account ADD COLUMN lock_run_id bigint, ADD COLUMN lock_token uuid, ADD COLUMN lock_expires_at timestamptz;
-COMMENT ON COLUMN loyalty.account.lock_run_id IS 'The run that holds the balance, or held it last.';
-COMMENT ON COLUMN loyalty.account.lock_token IS 'What that run shows for its lock.';
-COMMENT ON COLUMN loyalty.account.lock_expires_at IS 'When the lock ends, or ended; a lock is live until then.';
-
 CREATE FUNCTION loyalty.lock_token(run_id bigint, profile_id bigint) RETURNS uuid
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE RETURN md5('lock:' || run_id || ':' || profile_id)::uuid;
 COMMENT ON FUNCTION loyalty.lock_token IS 'What a confirmation shows to be one of this run''s request.';
@@ -217,72 +212,6 @@ COMMENT ON FUNCTION loyalty.lock_accounts IS
     'The rows of all accounts concerned are ours; what a customer starts while the balance is locked is refused, and so is a run''s '
     'cancellation outside its own live lock.';
 
-CREATE OR REPLACE FUNCTION loyalty.book_events() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE
-    the loyalty.program;
-    broke record;
-BEGIN
-    SELECT * INTO STRICT the FROM loyalty.program;
-    WITH kind AS (
-        SELECT e.profile_id, e.action, action.effect, action.validity_days,
-               coalesce(sum(e.points), 0) AS points,
-               min(e.points) < 0 AS loses,
-               max(e.occurred_at) FILTER (WHERE e.points IS NOT NULL) AS last_at,
-               min(e.occurred_at) FILTER (WHERE e.points IS NOT NULL) AS first_at,
-               min(e.occurred_at) FILTER (WHERE action.feeds_rules) AS award_from,
-               bool_or(action.effect = 'adjust' AND e.refers_to IS NOT NULL) AS corrects,
-               min(e.params ->> 'expires_on') AS expires_on,
-               e.source = 'rolling_expiry' AS settles,
-               max(e.recorded_at) FILTER (WHERE action.effect = 'cancel' AND e.run_id IS NOT NULL) AS cancelled_at
-        FROM added AS e JOIN loyalty.action USING (action)
-        WHERE action.effect <> 'none' OR action.feeds_rules
-        GROUP BY e.profile_id, e.action, action.effect, action.validity_days, settles
-    ), change AS (
-        SELECT profile_id,
-               sum(points) AS points,
-               max(last_at) AS last_at,
-               max(last_at) FILTER (WHERE NOT settles) AS last_news_at,
-               min(first_at) FILTER (WHERE NOT settles) AS first_news_at,
-               bool_or(loses AND NOT settles) AS loses,
-               min(award_from) AS award_from,
-               max(cancelled_at) AS cancelled_at,
-               min(CASE
-                   WHEN settles THEN NULL
-                   WHEN corrects OR effect = 'expire' THEN date '0001-01-01'
-                   WHEN effect = 'earn' THEN loyalty.due_on(first_at, validity_days, the.timezone)
-                   WHEN effect IN ('return', 'restore') THEN loyalty.day_after(first_at, the.timezone)
-                   WHEN effect = 'adjust' THEN expires_on::date
-               END) AS settle_on
-        FROM kind GROUP BY profile_id
-    )
-    UPDATE loyalty.account AS account
-    SET balance = account.balance + change.points,
-        latest_at = greatest(account.latest_at, change.last_at),
-        award_from = least(account.award_from, change.award_from),
-        -- A cancellation ends the lock that it was made under.
-        lock_expires_at = least(account.lock_expires_at, change.cancelled_at),
-        settle_on = CASE
-            -- Told out of order, or a debt: midnights already settled may have to be settled anew.
-            WHEN change.first_news_at < account.latest_at
-              OR (change.loses AND change.first_news_at < change.last_news_at AND account.latest_at IS NOT NULL)
-              OR account.balance + change.points < 0
-            THEN date '0001-01-01'
-            ELSE least(account.settle_on, change.settle_on)
-        END
-    FROM change WHERE account.profile_id = change.profile_id;
-    IF NOT the.allow_debt AND EXISTS (SELECT FROM added WHERE points < 0) THEN
-        SELECT profile.customer_id, account.balance INTO broke
-        FROM loyalty.account JOIN loyalty.profile USING (profile_id)
-        WHERE account.balance < 0 AND account.profile_id IN (SELECT e.profile_id FROM added AS e WHERE e.points < 0)
-        LIMIT 1;
-        IF FOUND THEN
-            RAISE EXCEPTION 'the balance of customer % would be %, and the program allows no debt',
-                broke.customer_id, broke.balance USING ERRCODE = 'check_violation';
-        END IF;
-    END IF;
-    RETURN NULL;
-END $$;
-
 CREATE FUNCTION loyalty.confirm_locks() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     now timestamptz := clock_timestamp();
@@ -406,7 +335,8 @@ LANGUAGE plpgsql AS $$
 DECLARE
     own loyalty.account;
 BEGIN
-    SELECT account.* INTO own FROM loyalty.account JOIN loyalty.profile USING (profile_id)
+    -- The program before any account: see lock_program.
+    SELECT account.* INTO own FROM loyalty.program CROSS JOIN loyalty.account JOIN loyalty.profile USING (profile_id)
     WHERE profile.customer_id = customer FOR NO KEY UPDATE OF account;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'no customer % is known', to_json(customer) USING ERRCODE = 'LY404';
