@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import URL, make_url
 from xdist.scheduler import LoadScopeScheduling
 
 from databases import HOME, SERVER, admin, cloned
+from loyalty.local import server_place
 from loyalty.local.postgres import EmbeddedPostgres
 from loyalty.store.database import open_engine, transaction
 from loyalty.store.schema import newest_version, upgrade
@@ -37,8 +39,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_configure(config: pytest.Config) -> None:
     for name in ("LOYALTY_DATABASE_URL", "LOYALTY_PROGRAM", "LOYALTY_HOME"):
         os.environ.pop(name, None)
+    memory = _memory()
     if not hasattr(config, "workerinput"):
-        os.environ[HOME] = tempfile.mkdtemp(prefix="loyalty-test-")
+        os.environ[HOME] = tempfile.mkdtemp(prefix="loyalty-test-", dir=memory)
+    if memory and Path(os.environ[HOME]).parent == memory:
+        server_place.SYSTEM_ROOT = memory  # where root's server has its files
+
+
+def _memory() -> Path | None:
+    """A folder in memory, if it has room for the tests' databases: there they are made six times faster."""
+    memory = Path("/dev/shm")
+    roomy = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 8 << 30
+    return memory if roomy and psutil.virtual_memory().available > 12 << 30 else None
 
 
 # Tests whose path starts so share an Airflow, and so a worker.

@@ -20,8 +20,6 @@ from loyalty.services.event_staging import copy_staged, stage_columns, stage_lin
 from loyalty.store.queries import query
 
 CLOCKS_DIFFER_BY = timedelta(minutes=5)
-# The triggers of the ledger, and its invariants, know a journey's events by these sources.
-JOURNEYS = ("rolling_expiry", "batch_cancellation", "undo_journey")
 BLOCKS = {"csv": csv_blocks, "ndjson": ndjson_blocks, "parquet": parquet_blocks}
 Progress = Callable[[int, int], None]
 
@@ -59,15 +57,12 @@ def import_events(
     if rejects.resolve() == path.resolve():
         raise LoyaltyError(f"{rejects}: rejected rows cannot be written over the file that they come from")
     columns = _columns(file, plan)
-    connection.execute(query("import/create_tables"))
+    connection.execute(query("import/open_intake"))
     read = copy_staged(connection, _staged(file, plan, on_progress))
-    _check(connection, plan, file, now)
-    _lock_accounts(connection)
-    recorded_at = connection.execute(query("import/read_clock")).scalar_one()
-    _decide(connection, recorded_at)
-    stored = connection.execute(query("import/store_events"), {"recorded_at": recorded_at}).rowcount
-    rejected = _report(connection, file, columns, rejects)
-    connection.execute(query("import/drop_tables"))
+    connection.execute(query("import/read_intake"), _reading(plan, file, now))
+    stored, rejected = connection.execute(query("import/take_intake")).one()
+    if rejected:
+        _list_rejections(connection, file, columns, rejects)
     return ImportOutcome(read, stored, read - stored - rejected, rejected, rejects if rejected else None)
 
 
@@ -94,51 +89,19 @@ def _staged(file: EventFile, plan: ColumnPlan, on_progress: Progress | None) -> 
         check_presence(plan, sorted(seen), file.path)
 
 
-def _check(connection: Connection, plan: ColumnPlan, file: EventFile, now: datetime) -> None:
-    """Each row is an event with a key, or has a reason that lies in the file alone."""
-    columns = {
+def _reading(plan: ColumnPlan, file: EventFile, now: datetime) -> dict[str, object]:
+    """How the rows are to be read as events."""
+    return {
         "latest": now + CLOCKS_DIFFER_BY,
-        "journeys": list(JOURNEYS),
         "whole_objects": file.format == "ndjson",
         "taken": sorted(plan.taken),
         "renamed": json.dumps(dict(plan.renamed)),
         "fixed": json.dumps(dict(plan.fixed)),
     }
-    connection.execute(query("import/check_rows"), columns)
-    if connection.execute(query("import/find_twins")).rowcount:
-        for step in ("number_twins", "reject_twins", "pass_over_twins"):
-            connection.execute(query(f"import/{step}"))
 
 
-def _lock_accounts(connection: Connection) -> None:
-    """Everybody whom the file is about has a profile, and the account is ours until the transaction ends."""
-    for step in ("add_profiles", "find_profiles", "measure_tables", "lock_accounts"):
-        connection.execute(query(f"import/{step}"))
-
-
-def _decide(connection: Connection, recorded_at: datetime) -> None:
-    """Each row that is left is to be stored, or there; no rejection is missing that follows from another one."""
-    for step in ("find_stored_before", "measure_stored_before", "reject_other_bodies"):
-        connection.execute(query(f"import/{step}"))
-    connection.execute(query("import/reject_locked_or_over"), {"recorded_at": recorded_at})
-    _follow_rejections(connection)
-    steps = [query("import/reject_what_does_not_fit"), query("import/reject_beyond_what_is_left")]
-    while sum(connection.execute(step).rowcount for step in steps):
-        _follow_rejections(connection)
-
-
-def _follow_rejections(connection: Connection) -> None:
-    """No row that is left refers to a rejected one, or is the same event."""
-    steps = [query("import/reject_twins_of_rejected"), query("import/reject_dangling_references")]
-    while sum(connection.execute(step).rowcount for step in steps):
-        continue
-
-
-def _report(connection: Connection, file: EventFile, columns: list[str], rejects: Path) -> int:
-    """How many rows were rejected; if any, the file of rejects has been written."""
-    count: int = connection.execute(query("import/count_rejections")).scalar_one()
-    if count:
-        listing = query("import/list_rejections").execution_options(stream_results=True)
-        with connection.execute(listing) as rejections:
-            write_rejects(rejects, columns, BLOCKS[file.format](file), (tuple(row) for row in rejections))
-    return count
+def _list_rejections(connection: Connection, file: EventFile, columns: list[str], rejects: Path) -> None:
+    """The file of rejects has been written."""
+    listing = query("import/list_rejections").execution_options(stream_results=True)
+    with connection.execute(listing) as rejections:
+        write_rejects(rejects, columns, BLOCKS[file.format](file), (tuple(row) for row in rejections))

@@ -95,7 +95,7 @@ def test_what_cannot_be_is_rejected(ledger: Engine, tmp_path: Path, rows: list[s
 
 def test_one_activation_cannot_end_twice_in_a_file(ledger: Engine, tmp_path: Path) -> None:
     outcome = load_now(ledger, file(tmp_path, activation("a"), deactivation("d", "a"), deactivation("e", "a")))
-    assert rejected(outcome) == {4: "another row of this file ends the same activation"}
+    assert rejected(outcome) == {4: "another row ends the same activation, too"}
     with ledger.begin() as connection:
         assert balances(connection) == {"anna": 300}
 
@@ -105,7 +105,7 @@ def test_what_a_locked_customer_starts_is_rejected_and_a_purchase_is_not(ledger:
         lock_everybody(connection)
     outcome = load_now(ledger, file(tmp_path, activation("a")))
     assert 'the balance of customer "anna" is locked until' in rejected(outcome)[2]
-    assert "import the row again after that" in rejected(outcome)[2]
+    assert "tell it again after that" in rejected(outcome)[2]
     path = tmp_path / "earned.csv"
     path.write_text(f"customer_id,action,occurred_at,points\nanna,points.loyalty,{now() - timedelta(days=1)},5\n")
     assert load_now(ledger, path).stored == 1

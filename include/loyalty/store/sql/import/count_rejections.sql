@@ -1,1 +1,0 @@
-SELECT count(*) FROM import_event WHERE reason IS NOT NULL

@@ -1,0 +1,1 @@
+SELECT loyalty.open_intake()

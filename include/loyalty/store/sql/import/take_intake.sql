@@ -1,0 +1,1 @@
+SELECT stored, rejected FROM loyalty.take_intake()
