@@ -17,12 +17,14 @@ from sqlalchemy.engine import URL, make_url
 from xdist.scheduler import LoadScopeScheduling
 
 from databases import HOME, SERVER, admin, cloned
+from effort import ALL
 from loyalty.local import server_place
 from loyalty.local.postgres import EmbeddedPostgres
 from loyalty.store.database import open_engine, transaction
 from loyalty.store.schema import newest_version, upgrade
 
 TEMPLATE = f"loyalty_template_{newest_version()}"
+MEMORY = Path("/dev/shm")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,24 +39,30 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    for name in ("LOYALTY_DATABASE_URL", "LOYALTY_PROGRAM", "LOYALTY_HOME"):
+    for name in ("LOYALTY_DATABASE_URL", "LOYALTY_PROGRAM", "LOYALTY_HOME", ALL):
         os.environ.pop(name, None)
-    memory = _memory()
+    if config.getoption("--all"):
+        os.environ[ALL] = "yes"
     if not hasattr(config, "workerinput"):
-        os.environ[HOME] = tempfile.mkdtemp(prefix="loyalty-test-", dir=memory)
-    if memory and Path(os.environ[HOME]).parent == memory:
-        server_place.SYSTEM_ROOT = memory  # where root's server has its files
+        os.environ[HOME] = tempfile.mkdtemp(prefix="loyalty-test-", dir=MEMORY if _is_roomy(MEMORY) else None)
+    if Path(os.environ[HOME]).parent == MEMORY:
+        server_place.SYSTEM_ROOT = MEMORY  # root's server has its files there
 
 
-def _memory() -> Path | None:
-    """A folder in memory, if it has room for the tests' databases: there they are made six times faster."""
-    memory = Path("/dev/shm")
-    roomy = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 8 << 30
-    return memory if roomy and psutil.virtual_memory().available > 12 << 30 else None
+def _is_roomy(memory: Path) -> bool:
+    """Whether the tests' databases have room there: they are made six times faster than on a disk."""
+    there = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 8 << 30
+    return there and psutil.virtual_memory().available > 12 << 30
 
 
-# Tests whose path starts so share an Airflow, and so a worker.
-TOGETHER = {"tests/dags/": "dags", "tests/e2e/test_airflow": "Airflow", "tests/e2e/test_browser": "Airflow"}
+# Tests whose path starts so share an Airflow, or a large ledger, and so a worker.
+TOGETHER = {
+    "tests/dags/": "dags",
+    "tests/e2e/test_airflow": "Airflow",
+    "tests/e2e/test_browser": "Airflow",
+    "tests/e2e/test_cdnow": "CDNOW",
+    "tests/plans/": "plans",
+}
 
 
 class Together(LoadScopeScheduling):

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -106,9 +106,26 @@ def new_database(server: URL, template: str) -> Iterator[Callable[..., URL]]:
             connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
 
 
+STOP = pytest.StashKey[ExitStack]()
+
+
 @pytest.fixture(scope="session")
-def airflow(new_database: Callable[..., URL]) -> Iterator[RunningAirflow]:
+def airflow(new_database: Callable[..., URL], request: pytest.FixtureRequest) -> Iterator[RunningAirflow]:
     """An Airflow that runs the project's DAGs, in UTC, with 20 members a transaction."""
+    with ExitStack() as stack:
+        request.session.stash[STOP] = stack
+        yield stack.enter_context(_running(new_database))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Airflow costs half a processor for as long as it lives: it ends with the last test that needs it."""
+    if "airflow" not in getattr(nextitem, "fixturenames", ()) and STOP in item.session.stash:
+        item.session.stash[STOP].close()
+
+
+@contextmanager
+def _running(new_database: Callable[..., URL]) -> Iterator[RunningAirflow]:
     home = Path(os.environ["LOYALTY_TEST_HOME"]) / "e2e"
     program = program_of(batch_size=20, ends_on=str(LAST_DAY), mail=mail_of())
     home.mkdir()

@@ -159,7 +159,7 @@ def expected(stories: Mapping[str, Story]) -> Nets:
     return {(who, day): points for who, story in stories.items() for day, points in story.expired.items()}
 
 
-@pytest.mark.parametrize("policy", ["nobody redeems", exhaustive("full hundreds are redeemed")])
+@pytest.mark.parametrize("policy", [exhaustive("nobody redeems"), exhaustive("full hundreds are redeemed")])
 def test_the_whole_history_first_and_the_days_afterwards(
     database_url: URL, purchases: Path, stories: Mapping[str, Mapping[str, Story]], policy: str
 ) -> None:
@@ -222,6 +222,7 @@ def test_the_net_does_not_depend_on_the_runs(
                 settle(connection, load_program(PROGRAM), day)
         engine.dispose()
         assert Shell(url).nets() == expected(stories["full hundreds are redeemed"])
+        assert Shell(url).totals() == TOTALS["full hundreds are redeemed"]
 
 
 @pytest.mark.exhaustive

@@ -7,11 +7,12 @@ from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, text
 
 import oracle
+from effort import examples
 from ledger import balance, expired
 from loyalty.services.award_points import Awarded
 from loyalty.services.reconcile import broken, reconcile
@@ -181,7 +182,7 @@ KINDS = st.sampled_from(["buy", "buy", "spend", "gift", "refund"])
 HAPPENED = st.lists(st.tuples(KINDS, st.integers(1, 60), st.integers(0, 4), st.integers(1, 4)), max_size=8)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(10)
 @given(before=HAPPENED, outage=HAPPENED, later=st.integers(0, 12))
 def test_the_order_of_awards_and_expiry_makes_no_difference(
     connection: Connection,
@@ -229,7 +230,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(10)
 @given(steps=STEPS, every=st.integers(1, 3), returned=st.integers(0, 11))
 def test_any_refund_agrees_with_the_oracle(
     connection: Connection, steps: list[tuple[str, int]], every: int, returned: int

@@ -6,10 +6,11 @@ from datetime import UTC, date, datetime, time, timedelta
 import pytest
 from beancount import loader
 from beancount.core import realization
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine
 
+from effort import examples
 from ledger import expired, profile, program_of, record, settle, wipe
 from loyalty.services.apply_program import apply_program
 
@@ -56,7 +57,7 @@ def connection(module_database: Engine) -> Iterator[Connection]:
         yield connection
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(10)
 @given(history=st.lists(DAY, min_size=1, max_size=8))
 def test_the_ledger_books_as_lots_do(connection: Connection, history: list[tuple[int, int, int]]) -> None:
     lots, day = Lots(), START

@@ -7,12 +7,13 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 import oracle
+from effort import examples
 from ledger import expired, profile, program_of, record, settle, wipe
 from loyalty.services.apply_program import apply_program
 from loyalty.services.reconcile import broken, reconcile
@@ -70,7 +71,7 @@ def ledger_connection(module_database: Engine) -> Iterator[Connection]:
         yield connection
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(50)
 @given(zone=st.sampled_from(ZONES), start=st.sampled_from(STARTS), history=HISTORIES, last_run=st.integers(20, 60))
 def test_the_ledger_settles_as_the_oracle_does(
     ledger_connection: Connection, zone: str, start: date, history: list[Fact | int], last_run: int

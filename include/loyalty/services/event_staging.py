@@ -54,7 +54,7 @@ def stage_columns(block: Block, plan: ColumnPlan) -> pa.Table:
 def stage_lines(block: Block, plan: ColumnPlan, seen: set[str]) -> pa.Table:
     """The block's rows from a file with one JSON object a line; ``seen`` has the names of their members, too."""
     lines, members = block.cells.column("line"), [plan.named.get(name, name) for name in CANONICAL]
-    rows = zip(*(_read_line(line, members, seen) for line in lines.to_pylist()), strict=True)
+    rows = zip(*(read_line(line, members, seen) for line in lines.to_pylist()), strict=True)
     read = {name: pa.array(values, TEXT) for name, values in zip(("fault", *CANONICAL), rows, strict=True)}
     read |= {name: pa.repeat(text, len(lines)) for name, text in plan.constants.items()}
     utc, local, time_fault = read_times(read["occurred_at"])
@@ -98,7 +98,7 @@ def _times(column: pa.Array | None, plan: ColumnPlan, count: int) -> tuple[pa.Ar
     return read_times(_texts(column, "occurred_at", plan, count))
 
 
-def _read_line(line: str, members: Sequence[str], seen: set[str]) -> tuple[str | None, ...]:
+def read_line(line: str, members: Sequence[str], seen: set[str]) -> tuple[str | None, ...]:
     """What is wrong with the line, and what it has of the canonical columns."""
     try:
         found = read_object(line)

@@ -5,20 +5,9 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
-from loyalty.errors import LoyaltyError
+from loyalty.services.refusals import refusals
 from loyalty.store.queries import query
-
-REFUSALS = {"LY402": "too_few_points", "LY404": "unknown", "LY409": "conflict", "LY423": "locked"}
-
-
-class RefusedError(LoyaltyError):
-    """The customer cannot do it; ``reason`` is one of REFUSALS, and ``until`` when a lock ends."""
-
-    def __init__(self, message: str, reason: str, until: datetime | None) -> None:
-        super().__init__(message)
-        self.reason, self.until = reason, until
 
 
 @dataclass(frozen=True)
@@ -48,18 +37,6 @@ def deactivate_promotion(connection: Connection, customer_id: str, activation: U
 
 
 def _call(connection: Connection, name: str, **binds: object) -> Activation:
-    try:
-        with connection.begin_nested():
-            row = connection.execute(query(f"shop/{name}"), binds).one()
-    except DBAPIError as error:
-        raise _refusal(error) or error from None
+    with refusals(), connection.begin_nested():
+        row = connection.execute(query(f"shop/{name}"), binds).one()
     return Activation(*row)
-
-
-def _refusal(error: DBAPIError) -> RefusedError | None:
-    reason = REFUSALS.get(getattr(error.orig, "sqlstate", None) or "")
-    if reason is None:
-        return None
-    said = error.orig.diag  # type: ignore[union-attr]
-    until = datetime.fromisoformat(said.message_detail) if reason == "locked" else None
-    return RefusedError(said.message_primary, reason, until)

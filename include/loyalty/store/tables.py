@@ -11,6 +11,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -230,6 +231,29 @@ email_suppression = Table(
     Column("reason", Text, nullable=False),
     Column("detail", Text),
     Column("suppressed_at", Instant, nullable=False, server_default=SERVER_SETS),
+)
+
+api_key = Table(
+    "api_key",
+    metadata,
+    Column("key_id", Text, primary_key=True),
+    Column("digest", LargeBinary, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("customer_id", Text),
+    Column("allows", ARRAY(Text)),
+    Column("denies", ARRAY(Text), nullable=False, server_default=SERVER_SETS),
+    Column("per_minute", Integer),
+    Column("created_at", Instant, nullable=False, server_default=SERVER_SETS),
+    Column("expires_at", Instant),
+    Column("revoked_at", Instant),
+)
+
+api_key_use = Table(
+    "api_key_use",
+    metadata,
+    Column("key_id", Text, ForeignKey("loyalty.api_key.key_id"), primary_key=True),
+    Column("minute", Instant, nullable=False),
+    Column("units", BigInteger, nullable=False),
 )
 
 # What one transaction works on: temporary, so that no migration makes it (store/sql/clear_batch.sql does).

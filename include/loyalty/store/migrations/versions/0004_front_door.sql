@@ -525,8 +525,8 @@ BEGIN
     PERFORM loyalty.open_intake();
     INSERT INTO import_row (row_number, fault, customer_id, action, utc_time, event_id, source, params)
     SELECT number, fault, customer, action, moment,
-           coalesce(nullif(id, ''), 'derived:' || md5(concat_ws(
-               chr(31), octet_length(customer), octet_length(action), customer, action, extract(epoch FROM moment), salt))),
+           coalesce(nullif(id, ''), 'derived:' || md5(octet_length(customer) || ' ' || octet_length(action) || customer || action
+               || extract(epoch FROM moment) || coalesce(salt, ''))),
            source, body::jsonb
     FROM unnest(numbers, faults, customers, actions, times, ids, salts, sources, bodies)
          AS told(number, fault, customer, action, moment, id, salt, source, body);

@@ -1,0 +1,1 @@
+SELECT loyalty.admit(:token, :units)

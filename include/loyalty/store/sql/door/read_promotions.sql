@@ -1,0 +1,1 @@
+SELECT loyalty.read_promotions(:token, :customer)

@@ -1,0 +1,13 @@
+"""How many random examples a property test tries: a few, or with --all many times as many."""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+ALL = "LOYALTY_TEST_ALL"
+
+
+def examples(few: int) -> settings:
+    """The settings of a test that draws examples, on a database that they share."""
+    count = few * 10 if os.environ.get(ALL) else few
+    return settings(max_examples=count, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

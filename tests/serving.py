@@ -1,0 +1,46 @@
+"""The events API behind a real server, and callers with keys."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import uvicorn
+from sqlalchemy import Engine
+
+from loyalty.api.app import create_app
+from loyalty.local.kept import free_port
+from loyalty.local.processes import wait_until
+from loyalty.services.api_keys import KeyRights, create_key
+from loyalty.store.database import open_engine
+
+
+@contextmanager
+def serving(ledger: Engine) -> Iterator[str]:
+    """The address of an API on the ledger, with connections of its own."""
+    port = free_port()
+    own = open_engine(ledger.url, hide_parameters=True, pool_size=16, max_overflow=0, pool_pre_ping=True)
+    server = uvicorn.Server(uvicorn.Config(create_app(own), host="127.0.0.1", port=port, log_level="warning"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        assert wait_until(lambda: server.started, 20)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(20)
+
+
+@contextmanager
+def calling(address: str, token: str | None = None) -> Iterator[httpx.Client]:
+    """A caller with this key."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    with httpx.Client(base_url=address, headers=headers, timeout=60, trust_env=False) as client:
+        yield client
+
+
+def key(ledger: Engine, title: str = "shop", **rights: Any) -> str:
+    """A new key with these rights."""
+    with ledger.begin() as connection:
+        return create_key(connection, title, KeyRights(**rights))
