@@ -26,6 +26,9 @@ SECRETS = {
     "AIRFLOW_FERNET_KEY",
     "AIRFLOW_JWT_SECRET",
     "LOYALTY_DB_PASSWORD",
+    "LOYALTY_INGEST_PASSWORD",
+    "LOYALTY_JOURNEYS_PASSWORD",
+    "LOYALTY_READER_PASSWORD",
     "POSTGRES_PASSWORD",
 }
 VARIABLE = re.compile(r"\$(?:\$|\{(?P<name>\w+)(?:(?P<operator>:?[-?])(?P<argument>[^{}]*))?\})")
@@ -153,6 +156,9 @@ def test_every_secret_reaches_only_what_needs_it(services: dict[str, Any], fille
 
     assert holders("POSTGRES_PASSWORD") == {"postgres"}
     assert holders("AIRFLOW_ADMIN_PASSWORD") == {"migrate"}
+    assert holders("LOYALTY_DB_PASSWORD") == {"postgres", "migrate"}
+    assert holders("LOYALTY_INGEST_PASSWORD") == {"postgres", "events-api"}
+    assert holders("LOYALTY_JOURNEYS_PASSWORD") == {"postgres", "migrate", *AIRFLOW_COMPONENTS}
     assert holders("AIRFLOW_JWT_SECRET") == {"migrate", *AIRFLOW_COMPONENTS}
 
 
@@ -169,7 +175,8 @@ def test_every_service_is_watched_or_runs_once(services: dict[str, Any]) -> None
 def test_the_components_share_one_configuration(services: dict[str, Any]) -> None:
     common = services["dag-processor"]["environment"]
     for name in ("migrate", *AIRFLOW_COMPONENTS):
-        assert common.items() <= services[name]["environment"].items(), name
+        own = services[name]["environment"]
+        assert {key for key in common if own.get(key) != common[key]} <= {"LOYALTY_DATABASE_URL"}, name
         assert services[name]["image"] == services["dag-processor"]["image"]
     assert common["AIRFLOW__CORE__EXECUTOR"] == "LocalExecutor"
     assert common["AIRFLOW__CORE__AUTH_MANAGER"].endswith(".FabAuthManager")
@@ -182,14 +189,16 @@ def test_the_connections_point_at_the_two_databases(services: dict[str, Any]) ->
     common = services["scheduler"]["environment"]
     metadata, loyalty = common["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"], common["LOYALTY_DATABASE_URL"]
     assert metadata == "postgresql+psycopg2://airflow:test-airflow-db-password@postgres:5432/airflow"
-    assert loyalty == "postgresql://loyalty:test-loyalty-db-password@postgres:5432/loyalty"
+    assert loyalty == "postgresql://loyalty_journeys:test-loyalty-journeys-password@postgres:5432/loyalty"
+    owner = services["migrate"]["environment"]["LOYALTY_DATABASE_URL"]
+    assert owner == "postgresql://loyalty:test-loyalty-db-password@postgres:5432/loyalty"
     assert json.loads(common["AIRFLOW_CONN_LOYALTY_POSTGRES"]) == {
         "conn_type": "postgres",
         "host": "postgres",
         "port": 5432,
         "schema": "loyalty",
-        "login": "loyalty",
-        "password": "test-loyalty-db-password",
+        "login": "loyalty_journeys",
+        "password": "test-loyalty-journeys-password",
     }
     mail = json.loads(common["AIRFLOW_CONN_LOYALTY_SMTP"])
     assert (mail["conn_type"], mail["host"], mail["port"]) == ("smtp", "mailpit", 1025)
@@ -212,9 +221,9 @@ def commands(services: dict[str, Any]) -> list[list[str]]:
     """Every command line of the services, their checks and the guide."""
     lines = services["migrate"]["command"][2].replace("\\\n", " ").splitlines()
     guide = (PROJECT / "docs" / "guides" / "production.md").read_text().replace("\\\n", " ")
-    lines += re.findall(r"docker compose (?:exec|run) [^`\n]*?(?:api-server|scheduler) ([^`\n]+)", guide)
+    lines += re.findall(r"docker compose (?:exec|run) [^`\n]*?(?:api-server|scheduler|migrate) ([^`\n]+)", guide)
     found = [shlex.split(line) for line in lines]
-    found += [services[name]["command"] for name in AIRFLOW_COMPONENTS]
+    found += [services[name]["command"] for name in ("events-api", *AIRFLOW_COMPONENTS)]
     found += [services[name]["healthcheck"]["test"][1:] for name in ("dag-processor", "triggerer")]
     return found
 

@@ -162,3 +162,8 @@ def test_a_program_made_in_python_is_checked_too() -> None:
             earning_actions={"points.loyalty": EarningAction(validity_days=1)},
             earning_rules=(rule,),
         )
+
+
+def test_a_rule_of_points_per_event_is_read_again_as_it_prints_itself() -> None:
+    rule = EarningRule(name="a", action="x", earns="points.other", points_per_event=1)
+    assert EarningRule.model_validate_json(rule.model_dump_json()) == rule

@@ -7,6 +7,7 @@ import typer
 from loyalty.cli.session import open_database
 from loyalty.definitions.load_program import load_program
 from loyalty.services.apply_program import apply_program
+from loyalty.services.grant_roles import create_roles, grant_roles
 from loyalty.settings import load_settings
 from loyalty.store.database import transaction
 from loyalty.store.schema import current_version, require_current
@@ -23,10 +24,23 @@ def add_to(app: typer.Typer) -> None:
 
 @db.command()
 def upgrade() -> None:
-    """Bring the schema to the newest version; a second time changes nothing."""
+    """Bring the schema to the newest version, and roles to their rights; a second time changes nothing."""
     with open_database(load_settings()) as engine, transaction(engine) as connection:
         upgrade_schema(connection)
+        grant_roles(connection)
         typer.echo(f"schema {current_version(connection)}")
+
+
+@db.command()
+def roles() -> None:
+    """Make the roles loyalty_journeys, loyalty_ingest and loyalty_reader, and give each what its work needs."""
+    with open_database(load_settings()) as engine, transaction(engine) as connection:
+        require_current(connection)
+        create_roles(connection)
+        grant_roles(connection)
+    typer.echo(
+        "loyalty_journeys, loyalty_ingest and loyalty_reader have their rights; give them passwords to log in with"
+    )
 
 
 @db.command()

@@ -56,7 +56,7 @@ class EarningRule(Frozen):
     def _says_how_much(self) -> Self:
         if (self.points_per_unit is None) == (self.points_per_event is None):
             raise PydanticCustomError("one_of", "takes exactly one of points_per_unit and points_per_event")
-        if self.points_per_event is not None and "amount" in self.model_fields_set:
+        if self.points_per_event is not None and self.amount != type(self).model_fields["amount"].default:
             raise PydanticCustomError("one_of", "'amount' belongs to points_per_unit; points_per_event reads none")
         if self.valid_from and self.valid_to and self.valid_from > self.valid_to:
             raise PydanticCustomError("order", "valid_from must not lie after valid_to")

@@ -26,7 +26,8 @@ from ledger import balance, profile, record
 from loyalty.model.program import Program
 from loyalty.services.chunks import Range
 from loyalty.services.filter_clients import filter_clients
-from loyalty.services.promotions import RefusedError, activate_promotion, deactivate_promotion, redeem_promotion
+from loyalty.services.promotions import activate_promotion, deactivate_promotion, redeem_promotion
+from loyalty.services.refusals import RefusedError
 from loyalty.services.release_locks import release_locks
 from side_by_side import overtaken
 
