@@ -14,8 +14,9 @@ from sqlalchemy.engine import URL
 from sqlalchemy.pool import NullPool
 
 from ledger import record
-from loyalty.services.promotions import RefusedError, activate_promotion, deactivate_promotion, redeem_promotion
+from loyalty.services.promotions import activate_promotion, deactivate_promotion, redeem_promotion
 from loyalty.services.reconcile import broken, reconcile
+from loyalty.services.refusals import RefusedError
 
 THREADS = 20
 CHECK_EVERY = 100

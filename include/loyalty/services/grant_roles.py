@@ -8,7 +8,7 @@ from loyalty.store.queries import query
 
 
 def grant_roles(connection: Connection) -> Sequence[str]:
-    """The roles that are there may do what docs/access.md says, and nothing else; returns the names of those that are not."""
+    """Each role that is there may do what docs/access.md says, and nothing else; returns the names of the missing."""
     connection.execute(query("roles/grant"))
     return connection.scalars(query("roles/missing")).all()
 

@@ -13,11 +13,11 @@ from loyalty.model.program import Program
 from loyalty.services.apply_program import apply_program
 from loyalty.services.promotions import (
     Activation,
-    RefusedError,
     activate_promotion,
     deactivate_promotion,
     redeem_promotion,
 )
+from loyalty.services.refusals import RefusedError
 from side_by_side import overtaken
 
 DAY = timedelta(days=1)
