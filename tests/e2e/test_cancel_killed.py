@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
 import pytest
 import yaml
 from sqlalchemy import Engine, make_url, text
 
 from e2e import crowd
+from e2e.servers import end_and_restart
 from loyalty.local.postgres import EmbeddedPostgres
 from loyalty.local.processes import wait_until
 from loyalty.store.database import open_engine, transaction
@@ -57,11 +57,6 @@ class Shop:
         )
         with transaction(self.ledger) as connection:
             return bool(connection.scalar(asked))
-
-    def postmaster(self) -> psutil.Process:
-        with transaction(self.ledger) as connection:
-            data = Path(str(connection.scalar(text("SHOW data_directory"))))
-        return psutil.Process(int((data / "postmaster.pid").read_text().splitlines()[0]))
 
     def books(self) -> crowd.Books:
         with transaction(self.ledger) as connection:
@@ -106,19 +101,11 @@ def kill_command(shop: Shop, process: "subprocess.Popen[bytes]") -> None:
 
 def stop_server_at_once(shop: Shop, process: "subprocess.Popen[bytes]") -> None:
     """What `pg_ctl stop -m immediate` does."""
-    end_server(shop, process, signal.SIGQUIT)
+    end_and_restart(shop.server, shop.ledger, signal.SIGQUIT, lambda: process.wait(60))
 
 
 def kill_postmaster(shop: Shop, process: "subprocess.Popen[bytes]") -> None:
-    end_server(shop, process, signal.SIGKILL)
-
-
-def end_server(shop: Shop, process: "subprocess.Popen[bytes]", how: signal.Signals) -> None:
-    postmaster = shop.postmaster()
-    postmaster.send_signal(how)
-    process.wait(60)
-    assert wait_until(lambda: not postmaster.is_running() or postmaster.status() == psutil.STATUS_ZOMBIE, 30)
-    shop.server.start()
+    end_and_restart(shop.server, shop.ledger, signal.SIGKILL, lambda: process.wait(60))
 
 
 Blow = Callable[[Shop, "subprocess.Popen[bytes]"], None]

@@ -42,16 +42,19 @@ JOURNEYS = {
     "email": {"INSERT", "UPDATE"},
     "reminder": {"INSERT"},
     "email_suppression": {"INSERT"},
+    "subscriber": {"INSERT", "UPDATE"},
+    "delivery": {"INSERT", "UPDATE", "DELETE"},
     "points_entry": set[str](),
     "lot": set[str](),
     "lock_request": set[str](),
     "deactivation_request": set[str](),
 }
 FORBIDDEN = {"42501", "42809", "55000"}  # no privilege; not for a view
-SECRET = {"api_key", "api_key_use"}
+SECRET = {"api_key", "api_key_use", "forgotten_customer"}
 OPEN = {"schema_version"}
 DOORS = {"admit", "take_events", "read_profile", "read_promotions", "change_promotion"}
-OWNERS_ALONE = {"authenticate", "authorize", "may_write"}
+JOURNEYS_ALONE = {"delete_old_events"}
+OWNERS_ALONE = {"authenticate", "authorize", "may_write", "forget_customer"}
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +131,8 @@ def test_the_ingest_calls_doors_alone_and_nobody_else_does(connection: Connectio
     for role in (*ROLES, "public"):
         can = {row.proname for row in functions if _can_call(connection, role, row.oid)}
         rest = {row.proname for row in functions} - DOORS - OWNERS_ALONE
-        assert can == {"loyalty_ingest": DOORS, "public": set()}.get(role, rest), role
+        expected = {"loyalty_journeys": rest, "loyalty_ingest": DOORS, "loyalty_reader": rest - JOURNEYS_ALONE}
+        assert can == expected.get(role, set()), role
 
 
 def _can_call(connection: Connection, role: str, oid: int) -> bool:

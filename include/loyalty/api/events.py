@@ -69,7 +69,7 @@ class Result(BaseModel):
 
     item: int = Field(ge=0, description="Its place in the request, from 0.")
     outcome: Literal["stored", "known", "rejected"]
-    event_id: str | None = Field(description="The sender's name for the event, or the one derived for it.")
+    event_id: str | None = Field(default=None, description="The sender's name for the event, or the one derived.")
     code: str | None = Field(default=None, description="invalid, forbidden, conflict or locked.")
     reason: str | None = None
     locked_until: datetime | None = None

@@ -8,6 +8,7 @@ from loyalty.cli.output import Format, show
 from loyalty.cli.session import as_instant, now, open_ledger
 from loyalty.definitions.load_catalog import load_catalog
 from loyalty.definitions.load_program import load_program
+from loyalty.definitions.retention import retentions
 from loyalty.services.campaigns import Campaigns
 from loyalty.services.explain import explain as explain_definition
 from loyalty.services.explain import explain_for
@@ -21,11 +22,12 @@ def add_to(app: typer.Typer) -> None:
 
 
 def check() -> None:
-    """List all faults of program.yaml, of every definition and of every mail template; needs no database."""
+    """List all faults of program.yaml, of definitions, mail templates and retention; needs no database."""
     settings = load_settings()
     program = load_program(settings.program)
     catalog = load_catalog(program, source=str(settings.program))
     Campaigns(program, catalog, settings.program.parent)
+    retentions(program, catalog, source=str(settings.program))
     for warning in catalog.warnings:
         typer.echo(f"warning: {warning}", err=True)
     count = len(catalog.definitions)

@@ -30,10 +30,12 @@ BUILT_IN_ACTIONS: dict[str, ActionMeaning] = {
     "points.adjust": ActionMeaning("adjust", "points"),
     "client.activatePromotion": ActionMeaning("redeem", "promotionRequireRedeemedPoints"),
     "client.deactivatePromotion": ActionMeaning("return", "returnedPoints"),
+    "points.lockRequested": NOTHING,
     "points.locked": NOTHING,
     "points.unlocked": NOTHING,
     "points.engineError": NOTHING,
     "client.redeemPromotion": NOTHING,
+    "client.deactivatePromotionRequested": NOTHING,
     "transaction.charge": NOTHING,
     "transaction.refund": NOTHING,
 }

@@ -9,10 +9,12 @@ from pydantic_core import PydanticCustomError
 
 from loyalty.model.actions import BUILT_IN_ACTIONS, EARNING, NOTHING, ActionMeaning
 from loyalty.model.cancellation import Cancellation
+from loyalty.model.deliveries import Subscriber
 from loyalty.model.filters import Filter
 from loyalty.model.frozen import Frozen, Slug, fingerprint_of
 from loyalty.model.mail import NO_MAIL, Mail
 from loyalty.model.program_faults import cross_checked, known_zone
+from loyalty.model.retention import Retention
 
 ActionName = Annotated[str, Field(min_length=1)]
 
@@ -101,6 +103,8 @@ class Program(Frozen):
     promotions: tuple[Promotion, ...] = ()
     cancellation: Cancellation = Cancellation()
     mail: Mail = NO_MAIL
+    retention: Retention = Retention()
+    subscribers: tuple[Subscriber, ...] = ()
     ends_on: date | None = Field(default=None, description="the last day whose midnight Airflow settles by itself")
     batch_size: Annotated[StrictInt, Field(ge=1)] = Field(default=50_000, description="members per transaction")
     definitions: Definitions = Definitions()

@@ -44,9 +44,10 @@ def _cross_faults(raw: Mapping[str, Any]) -> Iterator[tuple[Place, Any, str]]:
     if isinstance(rules, list | tuple):
         yield from _names_given_twice("earning_rules", rules)
         yield from _rule_faults(rules, earning)
-    promotions = raw.get("promotions")
-    if isinstance(promotions, list | tuple):
-        yield from _names_given_twice("promotions", promotions)
+    for key in ("promotions", "subscribers"):
+        parts = raw.get(key)
+        if isinstance(parts, list | tuple):
+            yield from _names_given_twice(key, parts)
 
 
 def _names_given_twice(key: str, parts: list[Any] | tuple[Any, ...]) -> Iterator[tuple[Place, Any, str]]:

@@ -23,6 +23,8 @@ def apply_program(connection: Connection, program: Program, *, resettle: bool = 
     connection.execute(query("apply_actions"), {"actions": json.dumps(_actions(program)), "rules": rules})
     promotions = json.dumps(program.model_dump(mode="json")["promotions"])
     connection.execute(query("apply_promotions"), {"promotions": promotions})
+    subscribers = json.dumps(program.model_dump(mode="json")["subscribers"])
+    connection.execute(query("apply_subscribers"), {"subscribers": subscribers})
     connection.execute(
         query("apply_program"),
         {

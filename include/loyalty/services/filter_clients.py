@@ -26,4 +26,7 @@ def filter_clients(connection: Connection, part: Range) -> Filtered:
         return Filtered(0, 0)
     connection.execute(query("measure_batch"))
     connection.execute(query("cancel/lapse_promotions"))
-    return Filtered(*connection.execute(query("cancel/filter_clients"), part.binds).one())
+    filtered = Filtered(*connection.execute(query("cancel/filter_clients"), part.binds).one())
+    if part.chunk.settings.engine == "events":
+        connection.execute(query("cancel/tell_deactivation_requests"), part.binds)
+    return filtered

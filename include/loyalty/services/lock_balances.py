@@ -9,9 +9,10 @@ from loyalty.store.queries import query
 def request_locks(connection: Connection, part: Range) -> int:
     """Every selected member of the range has asked for a lock; returns how many did just now."""
     settings = part.chunk.settings
-    return connection.execute(
-        query("cancel/request_locks"), part.binds | {"lock_minutes": settings.lock_minutes}
-    ).rowcount
+    asked = connection.execute(query("cancel/request_locks"), part.binds | {"lock_minutes": settings.lock_minutes})
+    if settings.engine == "events":
+        connection.execute(query("cancel/tell_lock_requests"), part.binds)
+    return asked.rowcount
 
 
 def answer_requests(connection: Connection, part: Range) -> int:

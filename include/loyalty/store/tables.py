@@ -256,5 +256,40 @@ api_key_use = Table(
     Column("units", BigInteger, nullable=False),
 )
 
+forgotten_customer = Table(
+    "forgotten_customer",
+    metadata,
+    Column("profile_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("salt", LargeBinary, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("forgotten_at", Instant, nullable=False, server_default=SERVER_SETS),
+)
+
+subscriber = Table(
+    "subscriber",
+    metadata,
+    Column("subscriber", Text, primary_key=True),
+    Column("actions", ARRAY(Text), nullable=False),
+    Column("is_active", Boolean, nullable=False, server_default=SERVER_SETS),
+    Column("delivered", BigInteger, nullable=False, server_default=SERVER_SETS),
+    Column("last_delivered_at", Instant),
+)
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("subscriber", Text, ForeignKey("loyalty.subscriber.subscriber"), primary_key=True),
+    Column("n", BigInteger, Identity(always=True), primary_key=True),
+    Column("profile_id", BigInteger, nullable=False),
+    Column("key", UUID(as_uuid=True), nullable=False),
+    Column("is_dead", Boolean, nullable=False, server_default=SERVER_SETS),
+    Column("attempts", Integer, nullable=False, server_default=SERVER_SETS),
+    Column("was_refused", Boolean, nullable=False, server_default=SERVER_SETS),
+    Column("not_before", Instant),
+    Column("first_tried_at", Instant),
+    Column("fault", Text),
+)
+Index("delivery_waiting", delivery.c.subscriber, delivery.c.n, postgresql_where=~delivery.c.is_dead)
+
 # What one transaction works on: temporary, so that no migration makes it (store/sql/clear_batch.sql does).
 batch = Table("batch", MetaData(), Column("profile_id", BigInteger, primary_key=True, autoincrement=False))

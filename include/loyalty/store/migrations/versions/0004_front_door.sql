@@ -243,7 +243,7 @@ BEGIN
         SELECT account.profile_id FROM loyalty.account JOIN import_profile USING (profile_id)
         ORDER BY account.profile_id FOR NO KEY UPDATE OF account
     ) AS locked;
-    -- What the ledger wrote by itself has no event_id: its key is its name.
+    -- An event may be named by its key, too, where nothing has that for its event_id.
     UPDATE import_event AS e SET refers_to = known.key
     FROM (
         SELECT asking.row_number, asking.customer_id,
@@ -256,8 +256,9 @@ BEGIN
         OFFSET 0
     ) AS named
     JOIN import_profile AS profile USING (customer_id)
-    JOIN loyalty.event AS known ON known.profile_id = profile.profile_id AND known.key = named.key AND known.event_id IS NULL
-    WHERE named.row_number = e.row_number;
+    JOIN loyalty.event AS known ON known.profile_id = profile.profile_id AND known.key = named.key
+    WHERE named.row_number = e.row_number AND NOT EXISTS (
+        SELECT FROM loyalty.event AS called WHERE called.profile_id = profile.profile_id AND called.key = e.refers_to);
     recorded := clock_timestamp();
     -- By the primary key of the ledger, (profile_id, key).
     INSERT INTO import_there (row_number)

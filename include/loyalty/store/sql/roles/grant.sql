@@ -15,18 +15,23 @@ BEGIN
         EXECUTE format('GRANT USAGE ON SCHEMA loyalty TO %I', role);
         EXECUTE format('GRANT SELECT ON loyalty.schema_version TO %I', role);
         FOR it IN
-            SELECT p.oid::regprocedure AS name, p.prosecdef AS is_door FROM pg_proc AS p
-            WHERE p.pronamespace = 'loyalty'::regnamespace AND p.proname NOT IN ('authenticate', 'authorize', 'may_write')
+            SELECT p.oid::regprocedure AS name, CASE
+                -- These run as their owner: the doors for whoever shows a key, the last one for the journeys.
+                WHEN p.proname IN ('admit', 'take_events', 'read_profile', 'read_promotions', 'change_promotion') THEN '{loyalty_ingest}'
+                WHEN p.proname = 'delete_old_events' THEN '{loyalty_journeys}'
+                WHEN p.proname IN ('authenticate', 'authorize', 'may_write', 'forget_customer') THEN '{}'
+                -- All others do no more than the caller could.
+                ELSE '{loyalty_journeys, loyalty_reader}' END::name[] AS roles
+            FROM pg_proc AS p WHERE p.pronamespace = 'loyalty'::regnamespace
         LOOP
-            -- A door runs as its owner, for whoever shows a key; all else does no more than the caller could.
-            IF it.is_door = (role = 'loyalty_ingest') THEN
+            IF role = ANY (it.roles) THEN
                 EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', it.name, role);
             END IF;
         END LOOP;
         IF role <> 'loyalty_ingest' THEN
             FOR it IN
                 SELECT c.oid::regclass AS name FROM pg_class AS c
-                WHERE c.relnamespace = 'loyalty'::regnamespace AND c.relkind IN ('r', 'p', 'v') AND c.relname NOT IN ('api_key', 'api_key_use')
+                WHERE c.relnamespace = 'loyalty'::regnamespace AND c.relkind IN ('r', 'p', 'v') AND c.relname NOT IN ('api_key', 'api_key_use', 'forgotten_customer')
             LOOP
                 EXECUTE format('GRANT SELECT ON %s TO %I', it.name, role);
             END LOOP;
@@ -36,9 +41,10 @@ BEGIN
             GRANT USAGE ON ALL SEQUENCES IN SCHEMA loyalty TO loyalty_journeys;
             GRANT INSERT, UPDATE, DELETE ON loyalty.action TO loyalty_journeys;
             GRANT UPDATE ON loyalty.program TO loyalty_journeys;
+            GRANT INSERT, UPDATE, DELETE ON loyalty.delivery TO loyalty_journeys;
             GRANT INSERT ON loyalty.event, loyalty.reminder, loyalty.email_suppression TO loyalty_journeys;
             GRANT INSERT, UPDATE ON loyalty.profile, loyalty.account, loyalty.promotion, loyalty.promotion_activation,
-                loyalty.journey_run, loyalty.journey_chunk, loyalty.journey_member, loyalty.email TO loyalty_journeys;
+                loyalty.journey_run, loyalty.journey_chunk, loyalty.journey_member, loyalty.email, loyalty.subscriber TO loyalty_journeys;
         END IF;
     END LOOP;
 END $$

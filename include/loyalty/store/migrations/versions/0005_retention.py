@@ -1,0 +1,18 @@
+"""What may go: events that nothing needs, and who a customer was."""
+
+from pathlib import Path
+
+from alembic import op
+
+from loyalty.store.migrations import run_sql_beside
+
+revision = "0005"
+down_revision = "0004"
+
+
+def upgrade() -> None:
+    run_sql_beside(Path(__file__))
+
+
+def downgrade() -> None:
+    op.execute("DROP SCHEMA loyalty CASCADE")
