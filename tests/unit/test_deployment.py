@@ -158,7 +158,7 @@ def test_every_secret_reaches_only_what_needs_it(services: dict[str, Any], fille
     assert holders("AIRFLOW_ADMIN_PASSWORD") == {"migrate"}
     assert holders("LOYALTY_DB_PASSWORD") == {"postgres", "migrate"}
     assert holders("LOYALTY_INGEST_PASSWORD") == {"postgres", "events-api"}
-    assert holders("LOYALTY_JOURNEYS_PASSWORD") == {"postgres", "migrate", *AIRFLOW_COMPONENTS}
+    assert holders("LOYALTY_JOURNEYS_PASSWORD") == {"postgres", "migrate", "deliveries", *AIRFLOW_COMPONENTS}
     assert holders("AIRFLOW_JWT_SECRET") == {"migrate", *AIRFLOW_COMPONENTS}
 
 
@@ -223,8 +223,8 @@ def commands(services: dict[str, Any]) -> list[list[str]]:
     guide = (PROJECT / "docs" / "guides" / "production.md").read_text().replace("\\\n", " ")
     lines += re.findall(r"docker compose (?:exec|run) [^`\n]*?(?:api-server|scheduler|migrate) ([^`\n]+)", guide)
     found = [shlex.split(line) for line in lines]
-    found += [services[name]["command"] for name in ("events-api", *AIRFLOW_COMPONENTS)]
-    found += [services[name]["healthcheck"]["test"][1:] for name in ("dag-processor", "triggerer")]
+    found += [services[name]["command"] for name in ("events-api", "deliveries", *AIRFLOW_COMPONENTS)]
+    found += [services[name]["healthcheck"]["test"][1:] for name in ("deliveries", "dag-processor", "triggerer")]
     return found
 
 

@@ -6,7 +6,19 @@ import typer
 from sqlalchemy.exc import DBAPIError
 from typer.core import TyperGroup
 
-from loyalty.cli import books, cancellation, definitions, front_door, intake, journeys, ledger, mail, retention, stack
+from loyalty.cli import (
+    books,
+    cancellation,
+    definitions,
+    deliveries,
+    front_door,
+    intake,
+    journeys,
+    ledger,
+    mail,
+    retention,
+    stack,
+)
 from loyalty.errors import Faults, LoyaltyError
 
 
@@ -34,5 +46,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Loyalty points: what earns them, what they are, and how they are taken away correctly.",
 )
-for part in (intake, front_door, journeys, cancellation, mail, books, definitions, retention, ledger, stack):
+parts = (intake, front_door, journeys, cancellation, mail, deliveries, books, definitions, retention, ledger, stack)
+for part in parts:
     part.add_to(app)
