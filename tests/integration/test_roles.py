@@ -44,6 +44,8 @@ JOURNEYS = {
     "email_suppression": {"INSERT"},
     "subscriber": {"INSERT", "UPDATE"},
     "delivery": {"INSERT", "UPDATE", "DELETE"},
+    "event_source": {"INSERT", "UPDATE"},
+    "sync_rejection": {"INSERT", "UPDATE", "DELETE"},
     "points_entry": set[str](),
     "lot": set[str](),
     "lock_request": set[str](),

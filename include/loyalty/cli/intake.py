@@ -1,5 +1,7 @@
 """Commands that bring events in."""
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -7,8 +9,12 @@ import typer
 
 from loyalty.cli.output import Format, FormatOption, progress, show
 from loyalty.cli.session import now, open_ledger
-from loyalty.errors import LoyaltyError
+from loyalty.errors import LoyaltyError, nearest
+from loyalty.model.program import Program
+from loyalty.model.sources import EventSource
+from loyalty.store.database import source_connection
 
+REJECTION = ("source", "event_id", "reason", "row", "first_seen_at", "last_seen_at")
 OUTCOME = ("read", "stored", "already_there", "rejected", "rejects_path")
 MappingOption = Annotated[
     list[str] | None,
@@ -23,6 +29,7 @@ imports = typer.Typer(no_args_is_help=True, help="Bring events in from files.")
 
 def add_to(app: typer.Typer) -> None:
     app.add_typer(imports, name="import")
+    app.command()(sync)
 
 
 @imports.callback()
@@ -62,6 +69,48 @@ def events(
     if outcome.rejected:
         typer.echo(f"{outcome.rejected:,} rows were rejected: see {outcome.rejects_path}", err=True)
         raise typer.Exit(1)
+
+
+def sync(
+    source: Annotated[str | None, typer.Option(help="Only this one of program.yaml.")] = None,
+    rejected: Annotated[bool, typer.Option("--rejected", help="List the rows that are no events yet.")] = False,
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """Store the events of other PostgreSQL databases (`sources` of program.yaml), each once, from where the last ended.
+
+    LOYALTY_SOURCE_SHOP says where the source named shop is, as in postgresql://reader:password@db.example.org/shop.
+    """
+    # psycopg's composition takes long to import, and no other command needs it.
+    from loyalty.services.sync_events import rejections, sync_events
+
+    with open_ledger() as ledger:
+        if rejected:
+            with ledger.connection.begin():
+                show(rejections(ledger.connection), output, columns=REJECTION)
+            return
+        done = []
+        for one in _sources(ledger.program, source):
+            with source_connection(_url_of(one)) as theirs:
+                done.append({"source": one.name, **vars(sync_events(ledger.connection, theirs, one, now=now()))})
+    show(done, output, columns=("source", "read", "stored", "known", "rejected"))
+    if any(one["rejected"] for one in done):
+        typer.echo("rows were rejected: see `loyalty sync --rejected`", err=True)
+        raise typer.Exit(1)
+
+
+def _sources(program: Program, name: str | None) -> Sequence[EventSource]:
+    found = [one for one in program.sources if name in (None, one.name)]
+    if not found:
+        known = [one.name for one in program.sources]
+        raise LoyaltyError(f"program.yaml names no source {name or ''!r}; {nearest(name or '', known)}")
+    return found
+
+
+def _url_of(source: EventSource) -> str:
+    variable = f"LOYALTY_SOURCE_{source.name.upper()}"
+    if not (url := os.environ.get(variable)):
+        raise LoyaltyError(f"{variable} must say where the source {source.name!r} is, as a URL of PostgreSQL")
+    return url
 
 
 def _pair(text: str) -> tuple[str, str]:

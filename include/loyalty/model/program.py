@@ -15,6 +15,7 @@ from loyalty.model.frozen import Frozen, Slug, fingerprint_of
 from loyalty.model.mail import NO_MAIL, Mail
 from loyalty.model.program_faults import cross_checked, known_zone
 from loyalty.model.retention import Retention
+from loyalty.model.sources import EventSource
 
 ActionName = Annotated[str, Field(min_length=1)]
 
@@ -105,6 +106,7 @@ class Program(Frozen):
     mail: Mail = NO_MAIL
     retention: Retention = Retention()
     subscribers: tuple[Subscriber, ...] = ()
+    sources: tuple[EventSource, ...] = ()
     ends_on: date | None = Field(default=None, description="the last day whose midnight Airflow settles by itself")
     batch_size: Annotated[StrictInt, Field(ge=1)] = Field(default=50_000, description="members per transaction")
     definitions: Definitions = Definitions()

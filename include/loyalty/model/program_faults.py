@@ -44,7 +44,7 @@ def _cross_faults(raw: Mapping[str, Any]) -> Iterator[tuple[Place, Any, str]]:
     if isinstance(rules, list | tuple):
         yield from _names_given_twice("earning_rules", rules)
         yield from _rule_faults(rules, earning)
-    for key in ("promotions", "subscribers"):
+    for key in ("promotions", "subscribers", "sources"):
         parts = raw.get(key)
         if isinstance(parts, list | tuple):
             yield from _names_given_twice(key, parts)

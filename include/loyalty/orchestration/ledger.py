@@ -47,6 +47,11 @@ def ledger_url() -> URL:
     hook = PostgresHook(CONNECTION)
     if not _is_known(hook):
         return _url_of_the_environment()
+    return hook_url(hook)
+
+
+def hook_url(hook: PostgresHook) -> URL:
+    """Where the hook's connection leads, its extras for libpq included."""
     extra = hook.connection.extra_dejson
     libpq = {name: str(value) for name, value in extra.items() if name not in hook.ignored_extra_options}
     url: URL = hook.sqlalchemy_url

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
@@ -11,6 +12,7 @@ from sqlalchemy.exc import ArgumentError, OperationalError
 from loyalty.errors import LoyaltyError
 
 OLDEST_SERVER = 15
+READING = r"-c default_transaction_read_only=on -c default_transaction_isolation=repeatable\ read -c timezone=UTC"
 
 
 def open_engine(url: str | URL, **options: Any) -> Engine:
@@ -60,6 +62,19 @@ def connect(engine: Engine) -> Connection:
 def transaction(engine: Engine) -> Iterator[Connection]:
     """A connection whose work is committed at the end, or never happened."""
     with connect(engine) as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def source_connection(url: str | URL) -> Iterator["psycopg.Connection[tuple[Any, ...]]"]:
+    """A connection to somebody else's PostgreSQL that only reads; within a transaction it sees one moment."""
+    target = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    try:
+        connection = psycopg.connect(target, autocommit=True, options=READING)
+    except psycopg.OperationalError as error:
+        where = make_url(url).render_as_string(hide_password=True)
+        raise LoyaltyError(f"no database answers at {where}: {str(error).strip()}") from error
+    with connection:
         yield connection
 
 

@@ -291,5 +291,25 @@ delivery = Table(
 )
 Index("delivery_waiting", delivery.c.subscriber, delivery.c.n, postgresql_where=~delivery.c.is_dead)
 
+event_source = Table(
+    "event_source",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("watermark", Text),
+    Column("stored", BigInteger, nullable=False, server_default=SERVER_SETS),
+    Column("synced_at", Instant),
+)
+
+sync_rejection = Table(
+    "sync_rejection",
+    metadata,
+    Column("source", Text, ForeignKey("loyalty.event_source.source"), primary_key=True),
+    Column("event_id", Text, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("row", JSONB, nullable=False),
+    Column("first_seen_at", Instant, nullable=False, server_default=SERVER_SETS),
+    Column("last_seen_at", Instant, nullable=False, server_default=SERVER_SETS),
+)
+
 # What one transaction works on: temporary, so that no migration makes it (store/sql/clear_batch.sql does).
 batch = Table("batch", MetaData(), Column("profile_id", BigInteger, primary_key=True, autoincrement=False))

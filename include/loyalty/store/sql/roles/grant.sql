@@ -41,10 +41,10 @@ BEGIN
             GRANT USAGE ON ALL SEQUENCES IN SCHEMA loyalty TO loyalty_journeys;
             GRANT INSERT, UPDATE, DELETE ON loyalty.action TO loyalty_journeys;
             GRANT UPDATE ON loyalty.program TO loyalty_journeys;
-            GRANT INSERT, UPDATE, DELETE ON loyalty.delivery TO loyalty_journeys;
+            GRANT INSERT, UPDATE, DELETE ON loyalty.delivery, loyalty.sync_rejection TO loyalty_journeys;
             GRANT INSERT ON loyalty.event, loyalty.reminder, loyalty.email_suppression TO loyalty_journeys;
             GRANT INSERT, UPDATE ON loyalty.profile, loyalty.account, loyalty.promotion, loyalty.promotion_activation,
-                loyalty.journey_run, loyalty.journey_chunk, loyalty.journey_member, loyalty.email, loyalty.subscriber TO loyalty_journeys;
+                loyalty.journey_run, loyalty.journey_chunk, loyalty.journey_member, loyalty.email, loyalty.subscriber, loyalty.event_source TO loyalty_journeys;
         END IF;
     END LOOP;
 END $$

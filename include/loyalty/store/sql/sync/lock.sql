@@ -1,0 +1,1 @@
+SELECT watermark FROM loyalty.event_source WHERE source = :source FOR UPDATE
