@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import create_engine, make_url, text
 
 from loyalty.errors import LoyaltyError
+from loyalty.local import server_place
 from loyalty.local.postgres import EmbeddedPostgres
 from loyalty.local.processes import working_in
 
@@ -20,8 +21,12 @@ START = "import sys; from pathlib import Path; from loyalty.local.postgres impor
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """A home below a folder that nobody but its owner may enter, as a clone in ``mktemp -d`` is."""
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home below a folder that nobody but its owner may enter, as a clone in ``mktemp -d`` is.
+
+    Its server lies where it does outside of tests, since other processes must find it.
+    """
+    monkeypatch.setattr(server_place, "SYSTEM_ROOT", Path("/var/lib"))
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     return closed / "home"
