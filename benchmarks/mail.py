@@ -33,8 +33,9 @@ from loyalty.model.mail import Mail
 from loyalty.model.program import Program
 from loyalty.services.apply_program import apply_program
 from loyalty.services.campaigns import Campaigns
+from loyalty.services.mail_order import order_of
 from loyalty.services.rolling_expiry import run_rolling_expiry
-from loyalty.services.send_mail import order_of, send_mail
+from loyalty.services.send_mail import send_mail
 from loyalty.services.write_mail import draft_mail, write_letter
 from loyalty.settings import PACKAGE
 from loyalty.store.database import open_engine, transaction

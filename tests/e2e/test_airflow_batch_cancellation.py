@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from e2e import crowd
+from e2e.world import World
 from loyalty.local.engine import Manners, OutsideEngine
 from loyalty.local.processes import wait_until
 from loyalty.store.database import transaction
@@ -36,7 +37,7 @@ def night(airflow: Any) -> Iterator[Night]:
         crowd.gather(airflow.ledger, PROGRAM, CUSTOMERS)
         with transaction(airflow.ledger) as connection:
             told = crowd.facts(connection)
-        with crowd.World(airflow.ledger, CUSTOMERS):
+        with World(airflow.ledger, CUSTOMERS):
             dag_run = cancel(airflow, {"spare_days": crowd.SPARE_DAYS, "chunk_size": CHUNK}, "Approve")
         with transaction(airflow.ledger) as connection:
             run_id = crowd.newest_run(connection)

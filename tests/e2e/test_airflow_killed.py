@@ -15,6 +15,7 @@ import yaml
 from sqlalchemy import URL, make_url, text
 
 from e2e import crowd
+from e2e.world import World
 from loyalty.definitions.balance import balance_catalog
 from loyalty.local.airflow import AirflowStack
 from loyalty.local.airflow_rest import RestClient
@@ -42,7 +43,7 @@ def undisturbed(airflow: Any) -> crowd.Books:
     crowd.gather(airflow.ledger, PROGRAM, CUSTOMERS)
     run = journey.settings_of(PROGRAM)
     own, catalog = journey.catalog_of_run(balance_catalog, PROGRAM, run)
-    with crowd.World(airflow.ledger, CUSTOMERS), airflow.ledger.connect() as connection:
+    with World(airflow.ledger, CUSTOMERS), airflow.ledger.connect() as connection:
         run_id = journey.snapshot(connection, own, catalog, run, run_key="undisturbed")
         with connection.begin():
             decide_run(connection, run_id, "not needed", decided_by="nobody")
@@ -120,7 +121,7 @@ def run_and_strike(airflow: Any, strike: Callable[[Any, random.Random], None], c
     crowd.gather(airflow.ledger, PROGRAM, CUSTOMERS)
     airflow.api.wait_for_dag(DAG)
     airflow.api.unpause(DAG)
-    with crowd.World(airflow.ledger, CUSTOMERS):
+    with World(airflow.ledger, CUSTOMERS):
         dag_run, done = airflow.api.trigger(DAG), chance.randrange(TASKS - 1)
         assert wait_until(lambda: tasks_done(airflow, dag_run) >= done, 600, interval=0.1)
         time.sleep(chance.uniform(0, 1))

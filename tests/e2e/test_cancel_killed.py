@@ -16,6 +16,7 @@ from sqlalchemy import Engine, make_url, text
 
 from e2e import crowd
 from e2e.servers import end_and_restart
+from e2e.world import World
 from loyalty.local.postgres import EmbeddedPostgres
 from loyalty.local.processes import wait_until
 from loyalty.store.database import open_engine, transaction
@@ -88,7 +89,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 def undisturbed(shop: Shop) -> tuple[crowd.Books, float]:
     """What a run that nobody disturbs leaves behind, and how many seconds it works."""
     crowd.gather(shop.ledger, PROGRAM, CUSTOMERS)
-    with crowd.World(shop.ledger, CUSTOMERS):
+    with World(shop.ledger, CUSTOMERS):
         process, begun = shop.cancel(), time.monotonic()
         assert process.wait(120) == 0
     return shop.books(), time.monotonic() - begun
@@ -127,7 +128,7 @@ def test_killed_and_taken_up_again_it_ends_like_one_left_alone(
 ) -> None:
     expected, seconds = undisturbed
     crowd.gather(shop.ledger, PROGRAM, CUSTOMERS)
-    with crowd.World(shop.ledger, CUSTOMERS):
+    with World(shop.ledger, CUSTOMERS):
         process = shop.cancel()
         time.sleep(random.Random(f"{blow} {moment}").uniform(0, seconds))
         BLOWS[blow](shop, process)

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from e2e import crowd
+from e2e.world import World
 from loyalty.definitions.balance import balance_catalog
 from loyalty.errors import LoyaltyError
 from loyalty.local.processes import wait_until
@@ -31,7 +32,7 @@ ALLOWED = ("points.locked", "points.engineError", "client.deactivatePromotion")
 CUSTOMERS, CHUNK, BATCH = 600, 300, 50
 
 
-class World(crowd.World):
+class Outside(World):
     """Customers and time; the engine is outside."""
 
     def answer(self) -> None:
@@ -154,7 +155,7 @@ def test_the_journey_against_an_engine_behind_http(database: Engine) -> None:
     with outside(database, CUSTOMERS, CHUNK) as (program, all_told):
         with transaction(database) as connection:
             told = crowd.facts(connection)
-        with World(database, CUSTOMERS):
+        with Outside(database, CUSTOMERS):
             run_id = run_in_this_process(database, program)
         check(database, told, run_id, all_told)
 
@@ -167,7 +168,7 @@ def test_the_journey_in_airflow_against_an_engine_behind_http(airflow: Any) -> N
             told = crowd.facts(connection)
         airflow.api.wait_for_dag("batch_cancellation")
         airflow.api.unpause("batch_cancellation")
-        with World(airflow.ledger, count):
+        with Outside(airflow.ledger, count):
             dag_run = airflow.api.trigger("batch_cancellation", conf={"spare_days": crowd.SPARE_DAYS})
             asked = ("batch_cancellation", dag_run, "approve_run")
             assert wait_until(lambda: airflow.api.question(*asked), 300, interval=0.5)

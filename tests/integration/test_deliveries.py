@@ -188,8 +188,8 @@ def test_taken_and_not_written_down_it_comes_again_under_the_same_key(connection
         pass
 
     class Client(httpx.Client):
-        def post(self, *given: Any, **more: Any) -> Any:
-            super().post(*given, **more)
+        def send(self, *given: Any, **more: Any) -> Any:
+            super().send(*given, **more).close()
             raise KilledError
 
     (subscriber,) = program(hook).subscribers

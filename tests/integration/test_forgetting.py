@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, Engine, text
 
-from importing import import_within, objects
+from importing import import_within, objects, rejected
 from ledger import balance, expired, program_of, settle
 from loyalty.errors import LoyaltyError
 from loyalty.services.api_keys import KeyRights, create_key, list_keys
@@ -55,6 +55,13 @@ def connection(database: Engine, tmp_path: Path) -> Connection:
                 )
             )
             create_key(connection, "app", KeyRights(customer_id="Lovelace"))
+            connection.execute(text("INSERT INTO loyalty.event_source (source) VALUES ('till')"))
+            connection.execute(
+                text(
+                    "INSERT INTO loyalty.sync_rejection (source, event_id, reason, row) "
+                    """VALUES ('till', 'x', 'no time', '{"customer_id": "Lovelace", "params": {"name": "Ada"}}')"""
+                )
+            )
         award_points(connection, PROGRAM)
         settle(connection, PROGRAM, date(2026, 7, 10))
         yield connection
@@ -126,12 +133,21 @@ def test_the_books_go_on(connection: Connection) -> None:
         assert broken(reconcile(connection)) == []
 
 
+def test_what_was_before_does_not_come_back(connection: Connection, tmp_path: Path) -> None:
+    forget(connection)
+    with connection.begin():
+        again = import_within(connection, objects(tmp_path, *EVENTS), now=NOW)
+        assert (again.stored, again.rejected) == (0, len(EVENTS))
+        assert "was forgotten: what happened before that is not taken again" in set(rejected(again).values()).pop()
+        assert connection.scalar(text("SELECT count(*) FROM loyalty.profile")) == 1
+
+
 def test_the_same_id_later_is_somebody_new(connection: Connection, tmp_path: Path) -> None:
     forget(connection)
-    later = told("points.loyalty", date(2026, 8, 1), points=3)
+    later = datetime.now(UTC) + timedelta(minutes=1)
+    new = told("points.loyalty", date(2026, 8, 1), points=3) | {"occurred_at": later.isoformat()}
     with connection.begin():
-        now = datetime(2026, 8, 2, tzinfo=UTC) + timedelta(days=1)
-        assert import_within(connection, objects(tmp_path, later), now=now).stored == 1
+        assert import_within(connection, objects(tmp_path, new), now=later).stored == 1
         assert connection.scalar(text("SELECT count(*) FROM loyalty.profile")) == 2
     assert forget(connection), "and can be forgotten, too"
 

@@ -10,15 +10,17 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from loyalty.api import events, profiles, watch
+from loyalty.api.bodies import Bounded
 from loyalty.api.metrics import Measured, Metrics
 from loyalty.api.problems import (
     Problem,
     ProblemError,
+    on_clash,
     on_http,
     on_invalid,
     on_no_ledger,
@@ -56,8 +58,11 @@ def create_app(ledger: Engine) -> FastAPI:
         version="1",
         lifespan=lifespan,
         redirect_slashes=False,
+        docs_url=None,  # these pages would fetch their scripts from somebody else's server
+        redoc_url=None,
     )
     app.state.ledger, app.state.metrics = ledger, Metrics()
+    app.add_middleware(Bounded, spared=events.PATH)
     app.add_middleware(Measured, metrics=app.state.metrics)
     for part in (events, profiles, watch):
         app.include_router(part.router)
@@ -65,6 +70,7 @@ def create_app(ledger: Engine) -> FastAPI:
     app.add_exception_handler(RefusedError, on_refusal)
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(RequestValidationError, on_invalid)
+    app.add_exception_handler(IntegrityError, on_clash)
     for away in (DBAPIError, PoolTimeout, LoyaltyError):
         app.add_exception_handler(away, on_no_ledger)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]

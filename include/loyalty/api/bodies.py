@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator, Iterator
 
 from fastapi import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from loyalty.api.problems import ProblemError
 from loyalty.services.take_events import LONGEST_ITEM
@@ -11,8 +12,11 @@ from loyalty.services.take_events import LONGEST_ITEM
 MAX_BODY = 4 << 20
 MAX_STREAM = 256 << 20
 MAX_ITEMS = 1000
-# Strings as a whole, so that nothing in them is taken for structure; each part but the last is written once.
-TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
+# Strings as a whole, so that nothing in them is taken for structure; one that does not end goes on to the end. Nothing
+# is tried twice (possessive), whatever is sent.
+TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"?+|[\[\]{},]', re.DOTALL)
+# What stands for a line that is too long.
+TOO_LONG = "x" * (LONGEST_ITEM + 1)
 
 
 async def whole_body(request: Request) -> str:
@@ -60,8 +64,8 @@ def _split(array: str) -> Iterator[str]:
 
 
 async def lines_of(request: Request) -> AsyncIterator[list[str]]:
-    """The lines of a stream that are not blank, by up to MAX_ITEMS; of one that is too long, as much as shows it."""
-    waiting, begun, size = list[str](), b"", 0
+    """The lines of a stream that are not blank, by up to MAX_ITEMS and MAX_BODY; TOO_LONG for one that is."""
+    waiting, begun, size, held = list[str](), bytearray(), 0, 0
     async for part in request.stream():
         size += len(part)
         if size > MAX_STREAM:
@@ -69,19 +73,48 @@ async def lines_of(request: Request) -> AsyncIterator[list[str]]:
             raise ProblemError(413, "too_large", f"the stream is larger than {MAX_STREAM >> 20} MiB: {told}")
         *ended, rest = part.split(b"\n")
         for line in ended:
-            if text := _line(begun + line):
+            begun += line
+            if text := _line(begun):
                 waiting.append(text)
-            begun = b""
-            if len(waiting) == MAX_ITEMS:
+                held += len(text)
+            begun.clear()
+            if len(waiting) == MAX_ITEMS or held > MAX_BODY:
                 yield waiting
-                waiting = []
-        begun = (begun + rest)[: LONGEST_ITEM + 1]
+                waiting, held = [], 0
+        if len(begun) <= LONGEST_ITEM:  # of a line that is too long already, nothing more is kept
+            begun += rest
     if text := _line(begun):
         waiting.append(text)
     if waiting:
         yield waiting
 
 
-def _line(line: bytes) -> str:
+def _line(line: bytes | bytearray) -> str:
     """The text of a line; what is not UTF-8 stands in it so that it is no JSON."""
+    if len(line) > LONGEST_ITEM:
+        return TOO_LONG
     return line.decode("utf-8", "backslashreplace").strip(" \t\r")
+
+
+class Bounded:
+    """Requests whose bodies are small, but for those that tell events, which see to it themselves."""
+
+    def __init__(self, app: ASGIApp, spared: str) -> None:
+        self.app, self.spared = app, spared
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The request is answered; a body that is too large cannot be read to its end."""
+        if scope["type"] != "http" or scope["path"] == self.spared:
+            await self.app(scope, receive, send)
+            return
+        size = 0
+
+        async def counted() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > LONGEST_ITEM:
+                raise ProblemError(413, "too_large", f"the body is larger than {LONGEST_ITEM >> 10} KiB")
+            return message
+
+        await self.app(scope, counted, send)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field
+from sqlalchemy.exc import DBAPIError
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
@@ -15,7 +16,8 @@ from loyalty.api.access import Caller, CallerDependency
 from loyalty.api.bodies import MAX_ITEMS, items_of, lines_of, whole_body
 from loyalty.api.metrics import Metrics
 from loyalty.api.problems import STATUS, ProblemError, declared
-from loyalty.services.take_events import Taken, take_events
+from loyalty.services.refusals import RefusedError
+from loyalty.services.take_events import Taken, UnforeseenError, take_events
 
 JSON, NDJSON = "application/json", "application/x-ndjson"
 EVENT: dict[str, Any] = {
@@ -58,6 +60,7 @@ BODY = {
         NDJSON: {"schema": {"type": "string", "description": "One event a line, any number of lines."}},
     },
 }
+PATH = "/v1/events"
 router = APIRouter(tags=["events"])
 
 
@@ -86,7 +89,7 @@ class Results(BaseModel):
 
 
 @router.post(
-    "/v1/events",
+    PATH,
     response_model=None,
     responses={
         200: {
@@ -117,13 +120,14 @@ async def tell(request: Request, caller: CallerDependency) -> Response:
     What an answer names stored or known is in the ledger for good; to send it all again changes nothing. Of an array
     and of a stream, items that are refused keep no others back.
     """
+    await run_in_threadpool(caller.admitted, 0)
     kind = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
     if kind == NDJSON:
         return await _stream(request, caller)
     if kind != JSON:
         raise ProblemError(415, "unsupported", f"the body is {kind[:100]!r}: send {JSON} or {NDJSON}")
     body = await whole_body(request)
-    items = items_of(body)
+    items = await run_in_threadpool(items_of, body)
     taken = await run_in_threadpool(_take, request, caller, items, 0)
     if body.lstrip().startswith("["):
         return JSONResponse(_results(taken).model_dump(mode="json", exclude_none=True))
@@ -133,17 +137,24 @@ async def tell(request: Request, caller: CallerDependency) -> Response:
 async def _stream(request: Request, caller: Caller) -> Response:
     """Each thousand lines are committed as they come; the results wait, in a file if they are many, until all is read.
 
-    A caller that sends to the end before it reads would otherwise wait for us while we wait for it.
+    A caller that sends to the end before it reads would otherwise wait for us while we wait for it. Where something
+    fails after the first lines, the others are not taken, and have no result.
     """
     results = SpooledTemporaryFile(max_size=1 << 20)  # noqa: SIM115 - the response closes it
-    first = 0
+    first, is_broken = 0, False
     async for lines in lines_of(request):
-        taken = await run_in_threadpool(_take, request, caller, lines, first)
+        if is_broken:
+            continue
+        try:
+            taken = await run_in_threadpool(_take, request, caller, lines, first)
+        except (RefusedError, DBAPIError):
+            if first == 0:
+                raise
+            is_broken = True
+            continue
         first += len(lines)
         for one in taken:
             results.write(_result(one).model_dump_json(exclude_none=True).encode() + b"\n")
-    if first == 0:
-        await run_in_threadpool(caller.admitted, 0)
     results.seek(0)
     return StreamingResponse(
         iter(lambda: results.read(1 << 16), b""), media_type=NDJSON, background=BackgroundTask(results.close)
@@ -152,10 +163,18 @@ async def _stream(request: Request, caller: Caller) -> Response:
 
 def _take(request: Request, caller: Caller, items: Sequence[str], first: int) -> list[Taken]:
     key_id = caller.admitted(len(items))
-    taken = caller.within(lambda connection: take_events(connection, caller.token, items, first))
+    try:
+        taken = caller.within(lambda connection: take_events(connection, caller.token, items, first))
+    except UnforeseenError:
+        # Each in a transaction of its own: together they would hold accounts in the caller's order.
+        taken = [_take_alone(caller, item, at) for at, item in enumerate(items, first)]
     metrics: Metrics = request.app.state.metrics
     metrics.note(key_id, taken)
     return taken
+
+
+def _take_alone(caller: Caller, item: str, at: int) -> Taken:
+    return caller.within(lambda connection: take_events(connection, caller.token, [item], at))[0]
 
 
 def _results(taken: Sequence[Taken]) -> Results:

@@ -22,6 +22,7 @@ STATUS = {
     "conflict": 409,
     "locked": 423,
     "too_many": 429,
+    "too_large": 413,
     "invalid": 422,
 }
 MEANING = {
@@ -102,6 +103,11 @@ async def on_invalid(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     faults = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
     return answer(422, "invalid", "; ".join(faults))
+
+
+async def on_clash(_request: Request, _error: Exception) -> JSONResponse:
+    """The answer where the ledger's own rules forbid it."""
+    return answer(409, "conflict", "it contradicts what the ledger holds")
 
 
 async def on_no_ledger(_request: Request, _error: Exception) -> JSONResponse:

@@ -13,7 +13,7 @@ from loyalty.services.promotions import Activation as HeldActivation
 
 router = APIRouter(prefix="/v1/profiles/{customer_id}", tags=["profiles"])
 REFUSED = declared(401, 403, 404, 422, 429)
-CHANGES = declared(400, 401, 403, 404, 409, 415, 422, 423, 429)
+CHANGES = declared(400, 401, 403, 404, 409, 413, 415, 422, 423, 429)
 
 
 class Lot(BaseModel):

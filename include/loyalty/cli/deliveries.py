@@ -9,7 +9,6 @@ from typing import Annotated
 import httpx
 import typer
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
 
 from loyalty.cli.output import Format, FormatOption, show
 from loyalty.cli.session import open_ledger
@@ -55,8 +54,8 @@ def _follow(engine: Engine, subscriber: Subscriber, secret: bytes, ended: Event)
     while not ended.is_set():
         try:
             _send(engine, subscriber, secret, ended)
-        except (DBAPIError, LoyaltyError) as error:
-            typer.echo(f"{subscriber.name}: the ledger went away: {type(error).__name__}", err=True)
+        except Exception as error:  # whatever it is, the next second may be better; the others go on
+            typer.echo(f"{subscriber.name}: {type(error).__name__}: it is tried again", err=True)
         ended.wait(POLL_SECONDS)
 
 

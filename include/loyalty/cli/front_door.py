@@ -70,7 +70,7 @@ def serve(
         str, typer.Option("--trusted-proxies", help="Addresses whose word on the caller's address counts.")
     ] = "127.0.0.1",
 ) -> None:
-    """Run the events API until it is told to end; its documentation is then at /docs."""
+    """Run the events API until it is told to end; /openapi.json describes it."""
     # The server and its framework take long to import, and no other command needs them.
     import uvicorn
 

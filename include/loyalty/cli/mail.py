@@ -15,10 +15,12 @@ from loyalty.mail.handover import MailServer
 from loyalty.services.campaigns import Campaigns
 from loyalty.services.expiry_reminder import remind as queue_reminders
 from loyalty.services.mail_feedback import read_feedback, suppress
+from loyalty.services.mail_order import order_of
+from loyalty.services.outbox import Outbox, requeue_mail
+from loyalty.services.outbox import outbox as look_at_outbox
 from loyalty.services.preview_mail import preview_mail
 from loyalty.services.rehearse_mail import rehearse_mail
-from loyalty.services.send_mail import Outbox, order_of, requeue_mail, send_mail
-from loyalty.services.send_mail import outbox as look_at_outbox
+from loyalty.services.send_mail import send_mail
 from loyalty.settings import load_settings
 
 OUTBOX = ("campaign", "state", "reason", "messages")

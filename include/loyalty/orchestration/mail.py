@@ -12,7 +12,10 @@ from loyalty.mail.handover import MailServer
 from loyalty.orchestration.days import JOURNEY_RUN, business_date
 from loyalty.orchestration.ledger import ledger, ledger_url
 from loyalty.services.expiry_reminder import JOURNEY, remind
-from loyalty.services.send_mail import UNSETTLED, Outbox, order_of, send_mail
+from loyalty.services.mail_order import order_of
+from loyalty.services.mail_sender import UNSETTLED
+from loyalty.services.outbox import Outbox
+from loyalty.services.send_mail import send_mail
 from loyalty.settings import load_settings
 
 CONNECTION = "loyalty_smtp"

@@ -19,7 +19,7 @@ from loyalty.model.deliveries import Subscriber
 from loyalty.store.queries import query
 
 SHORTEST, LONGEST = 1.0, 300.0  # seconds between tries
-PATIENCE = 8  # refusals of one event alone, after which it is a dead letter
+PATIENCE = 4  # refusals of one event alone, after which it is a dead letter
 PREFIX = "whsec_"
 # A 4xx says that it is the request that is wrong, but for these.
 NOT_ITS_FAULT = (401, 403, 404, 408, 425, 429)
@@ -62,12 +62,13 @@ def deliver_events(connection: Connection, subscriber: Subscriber, secret: bytes
         if head is None or not head.is_due:
             return Told()
         size = 1 if head.was_refused else subscriber.batch_size
-        rows = connection.execute(query("deliveries/next"), binds | {"size": size}).all()
-        fault, refused = _tell(subscriber, secret, client, rows)
-        numbers = {"numbers": [row.n for row in rows]}
+        found = connection.execute(query("deliveries/next"), binds | {"size": size}).all()
+        numbers = {"numbers": [row.n for row in found]}
+        rows = [row for row in found if row.key is not None]  # retention may have taken what was given up long ago
+        fault, refused = _tell(subscriber, secret, client, rows) if rows else (None, False)
         if fault is None:
             connection.execute(query("deliveries/taken"), binds | numbers)
-            return Told(len(rows))
+            return Told(len(found))
         failure = {
             "fault": fault,
             "refused": refused,
@@ -116,13 +117,16 @@ def _tell(
         "webhook-signature": signature(secret, message_id, now, body),
     }
     try:
-        answer = client.post(subscriber.url, content=body, headers=headers, timeout=subscriber.timeout_seconds)
-    except httpx.HTTPError as error:
+        with client.stream(
+            "POST", subscriber.url, content=body, headers=headers, timeout=subscriber.timeout_seconds
+        ) as answer:
+            said = next(answer.iter_text(400), "")
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         return f"{type(error).__name__}: {error}"[:500], False
     if answer.is_success:
         return None, False
     refused = answer.is_client_error and answer.status_code not in NOT_ITS_FAULT
-    return f"{answer.status_code} {answer.text[:400]}".replace("\0", ""), refused
+    return f"{answer.status_code} {said}".replace("\0", ""), refused
 
 
 def _event(row: Row[Any]) -> dict[str, Any]:

@@ -27,18 +27,18 @@ def read_promotions(connection: Connection, token: str, customer_id: str) -> dic
 
 
 def activate(connection: Connection, token: str, customer_id: str, promotion: str, key: UUID) -> Activation:
-    """The customer has paid for the promotion; the same ``key`` again is the same activation."""
-    return _change(connection, token, customer_id, "activate", promotion, key)
+    """The customer has paid for the promotion; called so again, it is the same activation."""
+    return _change(connection, token, customer_id, "activate", key, promotion)
 
 
 def redeem(connection: Connection, token: str, customer_id: str, activation: UUID) -> Activation:
     """The customer has got what was paid for, once; also while the balance is locked."""
-    return _change(connection, token, customer_id, "redeem", str(activation), None)
+    return _change(connection, token, customer_id, "redeem", activation)
 
 
 def deactivate(connection: Connection, token: str, customer_id: str, activation: UUID) -> Activation:
     """The customer has the promotion's points back, once."""
-    return _change(connection, token, customer_id, "deactivate", str(activation), None)
+    return _change(connection, token, customer_id, "deactivate", activation)
 
 
 def _ask(connection: Connection, name: str, token: str, customer_id: str) -> dict[str, Any]:
@@ -47,8 +47,10 @@ def _ask(connection: Connection, name: str, token: str, customer_id: str) -> dic
     return found
 
 
-def _change(connection: Connection, token: str, customer_id: str, verb: str, name: str, key: UUID | None) -> Activation:
-    binds = {"token": token, "customer": customer_id, "verb": verb, "name": name, "key": key}
+def _change(
+    connection: Connection, token: str, customer_id: str, verb: str, called: UUID, promotion: str | None = None
+) -> Activation:
+    binds = {"token": token, "customer": customer_id, "verb": verb, "called": called, "promotion": promotion}
     with refusals():
         row = connection.execute(query("door/change_promotion"), binds).one()
     return Activation(*row)

@@ -14,6 +14,7 @@ REFUSALS = {
     "LY403": "forbidden",
     "LY404": "unknown",
     "LY409": "conflict",
+    "LY413": "too_large",
     "LY423": "locked",
     "LY429": "too_many",
 }

@@ -11,8 +11,9 @@ from loyalty.errors import LoyaltyError, nearest
 from loyalty.model.sources import NEEDED, EventSource
 
 # What a watermark may be.
-TIMES, NUMBERS = ("timestamp with time zone", "timestamp without time zone", "date"), ("bigint", "integer", "numeric")
+TIMES, NUMBERS = ("timestamp with time zone", "timestamp without time zone", "date"), ("bigint", "integer")
 TYPES = "SELECT oid, format_type(oid, NULL) FROM pg_type WHERE oid = ANY (%s)"
+NAMELESS = "event_id is missing: without a name it could not be told from the same row read again"
 SourceConnection = psycopg.Connection[tuple[Any, ...]]
 
 
@@ -44,10 +45,11 @@ class SourceReading:
         return str(self._ask(sql.SQL("SELECT ({} - {})::text").format(self._value(mark), back))[0][0])
 
     def later(self, one: str, other: str) -> str:
-        """The higher of two watermarks."""
-        return str(
-            self._ask(sql.SQL("SELECT greatest({}, {})::text").format(self._value(one), self._value(other)))[0][0]
-        )
+        """The higher of two watermarks; of times, none that is yet to come: what comes until then would be missed."""
+        now = sql.SQL("now()" if self._type in TIMES else "NULL")
+        both = (self._value(one), self._value(other))
+        later = sql.SQL("SELECT least(greatest({}, {}), {}::{})::text").format(*both, now, sql.SQL(self._type))
+        return str(self._ask(later)[0][0])
 
     def next_batch(self, start: str | None, *, inclusive: bool) -> tuple[str, int]:
         """The watermark up to which the next batch goes, and its number of rows; those that share one stay together."""
@@ -104,7 +106,7 @@ class SourceReading:
         empty = sql.SQL("NULL")
         return [
             sql.SQL("row_number() OVER (ORDER BY {})").format(self._mark),
-            empty,
+            sql.SQL("CASE WHEN {} IS NULL THEN {} END").format(self._text("event_id"), sql.Literal(NAMELESS)),
             self._text("customer_id"),
             self._text("action"),
             sql.SQL("timezone('UTC', {})").format(moment) if is_instant else empty,

@@ -52,7 +52,7 @@ def sync_events(
             if count == 0:
                 return total
             batch = _take(connection, reading, source, now, (start, upto, passed is None), count)
-            mark = upto if mark is None else reading.later(mark, upto)
+            mark = reading.later(upto if mark is None else mark, upto)
             connection.execute(
                 query("sync/advance"), {"source": source.name, "watermark": mark, "stored": batch.stored}
             )

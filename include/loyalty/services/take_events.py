@@ -9,15 +9,17 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from loyalty.errors import LoyaltyError
 from loyalty.services.event_columns import CANONICAL
 from loyalty.services.event_staging import read_line
 from loyalty.services.event_times import read_time
-from loyalty.services.refusals import REFUSALS, refusals
+from loyalty.services.refusals import RefusedError, refusals
 from loyalty.store.queries import query
 
 # What an event says beside its parameters; the salt tells apart events that agree in everything else.
 MEMBERS = (*CANONICAL, "salt")
-LONGEST_ITEM = 64 << 10
+LONGEST_ITEM = 64 << 10  # bytes
+OF_AN_ITEM = ("conflict", "locked")  # refusals that are not about the key
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,15 @@ class Taken:
     detail: dict[str, Any] | None
 
 
+class UnforeseenError(LoyaltyError):
+    """The ledger's guards refused several items for something that no check foresaw: each is to be taken alone."""
+
+
 def take_events(connection: Connection, token: str, items: Sequence[str], first: int = 0) -> list[Taken]:
     """What became of each item, a JSON object, once the caller commits; they are numbered from ``first``.
 
-    A RefusedError is about the key: then roll back. An item without event_id is named by customer, action, time and
-    salt, and comes back with that name. Lock order: accounts ascending.
+    A RefusedError is about the key, and with an UnforeseenError nothing was taken: then roll back. An item without
+    event_id is named by customer, action, time and salt, and comes back with that name. Lock order: accounts ascending.
     """
     if not items:
         return []
@@ -51,18 +57,28 @@ def take_events(connection: Connection, token: str, items: Sequence[str], first:
     try:
         with refusals(), connection.begin_nested():
             return [Taken(*row) for row in connection.execute(query("door/take_events"), binds)]
-    except DBAPIError as error:
-        if _is_transient(error):
+    except RefusedError as error:
+        if error.reason not in OF_AN_ITEM:
             raise
-        if len(items) == 1:
-            return [Taken(first, "rejected", None, "invalid", _words(error), None)]
-    # The ledger's guards refused the whole for something that no check foresaw: each alone, and nothing else is lost.
-    return [one for at, item in enumerate(items, first) for one in take_events(connection, token, [item], at)]
+        code, words = error.reason, str(error)
+    except DBAPIError as error:
+        if not _is_about_an_item(error):
+            raise
+        code, words = "invalid", str(error.orig.diag.message_primary)  # type: ignore[union-attr]
+    if len(items) > 1:
+        raise UnforeseenError(words)
+    return [Taken(first, "rejected", None, code, words, None)]
+
+
+def _is_about_an_item(error: DBAPIError) -> bool:
+    """Whether it is what was told that the database cannot take (data, a rule, too deep), and not its own state."""
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return state[:2] in ("22", "23") or state == "54001"
 
 
 def _read(item: str) -> tuple[Any, ...]:
     """What is wrong with the item, and what it says; the body is the item itself."""
-    if len(item) > LONGEST_ITEM:
+    if len(item) > LONGEST_ITEM or len(item.encode()) > LONGEST_ITEM:
         return f"the item is longer than {LONGEST_ITEM >> 10} KiB", *repeat(None, 7)
     fault, customer, action, occurred_at, event_id, source, salt = read_line(item, MEMBERS, set())
     utc: datetime | None = None
@@ -71,13 +87,3 @@ def _read(item: str) -> tuple[Any, ...]:
         if local is not None:
             fault = f"occurred_at {occurred_at!r} has no offset; write it like 2024-05-31T13:45:00+02:00"
     return fault, customer, action, utc, event_id, source, salt, None if fault else item
-
-
-def _is_transient(error: DBAPIError) -> bool:
-    """Whether the same call may succeed later: the server went away, or two transactions stood in each other's way."""
-    state = getattr(error.orig, "sqlstate", None) or ""
-    return error.connection_invalidated or state[:2] in ("", "08", "40", "53", "57", "58") or state in REFUSALS
-
-
-def _words(error: DBAPIError) -> str:
-    return str(error.orig.diag.message_primary)  # type: ignore[union-attr]

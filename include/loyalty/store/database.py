@@ -12,7 +12,9 @@ from sqlalchemy.exc import ArgumentError, OperationalError
 from loyalty.errors import LoyaltyError
 
 OLDEST_SERVER = 15
-READING = r"-c default_transaction_read_only=on -c default_transaction_isolation=repeatable\ read -c timezone=UTC"
+# For somebody else's database, whatever its own settings are.
+READING = r"-c default_transaction_read_only=on -c default_transaction_isolation=repeatable\ read"
+READING += " -c timezone=UTC -c datestyle=ISO"
 
 
 def open_engine(url: str | URL, **options: Any) -> Engine:
@@ -70,7 +72,7 @@ def source_connection(url: str | URL) -> Iterator["psycopg.Connection[tuple[Any,
     """A connection to somebody else's PostgreSQL that only reads; within a transaction it sees one moment."""
     target = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     try:
-        connection = psycopg.connect(target, autocommit=True, options=READING)
+        connection = psycopg.connect(target, autocommit=True, options=READING, client_encoding="utf8")
     except psycopg.OperationalError as error:
         where = make_url(url).render_as_string(hide_password=True)
         raise LoyaltyError(f"no database answers at {where}: {str(error).strip()}") from error

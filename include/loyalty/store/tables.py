@@ -34,6 +34,7 @@ program = Table(
     Column("settings", JSONB, nullable=False),
     Column("applied_at", Instant, nullable=False, server_default=SERVER_SETS),
     Column("zone_since", Instant, nullable=False, server_default=SERVER_SETS),
+    Column("pepper", LargeBinary, nullable=False, server_default=SERVER_SETS),
 )
 
 action = Table(
@@ -260,10 +261,10 @@ forgotten_customer = Table(
     "forgotten_customer",
     metadata,
     Column("profile_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("salt", LargeBinary, nullable=False),
     Column("digest", LargeBinary, nullable=False),
     Column("forgotten_at", Instant, nullable=False, server_default=SERVER_SETS),
 )
+Index("forgotten_customer_digest", forgotten_customer.c.digest)
 
 subscriber = Table(
     "subscriber",

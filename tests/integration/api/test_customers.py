@@ -57,9 +57,9 @@ def test_a_promotion_is_paid_for_once_and_given_back_once(api: Api, customer: st
 
 
 def test_the_engines_word_about_an_activation_of_the_api_is_understood(api: Api, customer: str) -> None:
-    """The activation has no event_id: its key, which the caller chose, is its name."""
-    activation = str(uuid4())
-    api.shop.put(f"/v1/profiles/{customer}/activations/{activation}", json={"promotion": "coffee"})
+    """The activation has no event_id: its key is its name."""
+    bought = api.shop.put(f"/v1/profiles/{customer}/activations/{uuid4()}", json={"promotion": "coffee"})
+    activation = bought.json()["activation"]
     told = event(customer, "client.deactivatePromotion", returnedPoints=10, activation=activation)
     assert api.shop.post("/v1/events", json=told).status_code == 201
     assert api.shop.get(f"/v1/profiles/{customer}/promotions").json()["activations"] == []
@@ -111,3 +111,20 @@ def test_a_customers_own_key_sees_nobody_else(api: Api, customer: str) -> None:
         )
         == 52
     )
+
+
+def test_an_activation_cannot_take_the_key_of_another_event(api: Api, customer: str) -> None:
+    """A caller who names the activation like the next expiry stops no expiry."""
+    asked = "SELECT loyalty.settlement_key(profile_id, '2026-12-01', 1) FROM loyalty.profile WHERE customer_id = :c"
+    wanted = api.ask(asked, c=customer)
+    answer = api.shop.put(f"/v1/profiles/{customer}/activations/{wanted}", json={"promotion": "coffee"})
+    assert (answer.status_code, answer.json()["activation"] == str(wanted)) == (200, False)
+    for name in (wanted, answer.json()["activation"]):
+        assert api.shop.post(f"/v1/profiles/{customer}/activations/{name}/redeem").json()["state"] == "redeemed"
+
+
+def test_a_body_without_end_is_not_read_to_it(api: Api, customer: str) -> None:
+    path = f"/v1/profiles/{customer}/activations/{uuid4()}"
+    body = b'{"promotion": "' + b"x" * 1_000_000 + b'"}'
+    answer = api.shop.put(path, content=body, headers={"content-type": "application/json"})
+    assert answer.status_code in (400, 413)

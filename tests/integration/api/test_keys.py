@@ -27,8 +27,8 @@ MAY = {
     "points.locked": {WORKSPACE},
     "points.engineError": {WORKSPACE},
     "points.anything": {WORKSPACE},
-    "client.activatePromotion": {WORKSPACE, PROFILE},
-    "client.redeemPromotion": {WORKSPACE, PROFILE},
+    "client.activatePromotion": {WORKSPACE},  # its own customer has a call for it, which knows the price
+    "client.redeemPromotion": {WORKSPACE},
     "client.deactivatePromotion": {WORKSPACE},
     "email.unsubscribed": {WORKSPACE},
     "app.opened": {WORKSPACE, PROFILE},
@@ -67,7 +67,7 @@ def test_each_kind_of_key_and_each_action(api: Api, tokens: dict[str, str], acti
         ({"denies": ("points.*",)}, ["app.opened"], ["points.loyalty", "points.adjust"]),
         ({"customer_id": CUSTOMER, "allows": ("app.*",)}, ["app.opened"], ["app.review", "client.activatePromotion"]),
         ({"customer_id": CUSTOMER, "allows": ("app.review",)}, ["app.review"], ["app.opened"]),
-        ({"customer_id": CUSTOMER, "denies": ("app.*",)}, ["client.activatePromotion"], ["app.opened", "quest.done"]),
+        ({"customer_id": CUSTOMER, "denies": ("app.*",)}, ["web.seen"], ["app.opened", "quest.done"]),
         ({"allows": ()}, [], ["app.opened"]),
     ],
 )
@@ -78,6 +78,23 @@ def test_what_a_key_allows_and_denies(api: Api, rights: dict[str, object], may: 
         ]
         results = caller.post("/v1/events", json=told).json()["results"]
     assert [one.get("code") == "forbidden" for one in results] == [False] * len(may) + [True] * len(may_not)
+
+
+def test_a_customers_own_key_takes_no_name_from_others(api: Api, tokens: dict[str, str]) -> None:
+    """Whatever it calls its events, the shop's refund of that name is taken all the same."""
+    with calling(api.address, tokens[PROFILE]) as own:
+        assert own.post("/v1/events", json=event(CUSTOMER, "app.opened", event_id="A-1001")).status_code == 201
+    assert api.shop.post("/v1/events", json=event(CUSTOMER, "transaction.refund", event_id="A-1001")).status_code == 201
+
+
+@pytest.mark.parametrize("allow", [("client.*",), None])
+def test_nothing_is_given_back_that_was_not_paid(
+    api: Api, tokens: dict[str, str], allow: tuple[str, ...] | None
+) -> None:
+    told = event(CUSTOMER, "client.deactivatePromotion", returnedPoints=10**15, event_id=uuid4().hex)
+    with calling(api.address, key(api.ledger, allows=allow)) as engine:
+        answer = engine.post("/v1/events", json=told)
+    assert (answer.status_code, "without the parameter activation" in answer.json()["detail"]) == (422, True)
 
 
 def test_only_a_good_key_is_let_in(api: Api) -> None:

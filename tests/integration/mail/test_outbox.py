@@ -9,7 +9,9 @@ from sqlalchemy import Connection, Engine, text
 from ledger import catalog_of, profile, record, settle, wipe
 from loyalty.model.program import Program
 from loyalty.services.apply_program import apply_program
-from loyalty.services.send_mail import Outbox, order_of, send_mail
+from loyalty.services.mail_order import order_of
+from loyalty.services.outbox import Outbox
+from loyalty.services.send_mail import send_mail
 from mailing import mailing_program, sink
 
 DAY = date(2026, 7, 3)

@@ -39,6 +39,12 @@ BEGIN
     CREATE TEMP TABLE IF NOT EXISTS import_profile (customer_id text NOT NULL, profile_id bigint NOT NULL) ON COMMIT DELETE ROWS;
     -- Rows whose event needs no storing: the ledger has it, or an earlier row of the file brings it.
     CREATE TEMP TABLE IF NOT EXISTS import_there (row_number bigint NOT NULL) ON COMMIT DELETE ROWS;
+    -- Whoever made them first, in this session, could have hung triggers on them.
+    IF EXISTS (
+        SELECT FROM pg_class WHERE oid IN ('pg_temp.import_row'::regclass, 'pg_temp.import_event'::regclass, 'pg_temp.import_twin'::regclass,
+            'pg_temp.import_profile'::regclass, 'pg_temp.import_there'::regclass) AND relowner <> (SELECT oid FROM pg_roles WHERE rolname = current_user)) THEN
+        RAISE EXCEPTION 'the tables of the intake belong to somebody else' USING ERRCODE = 'insufficient_privilege';
+    END IF;
     -- What an earlier intake of the same transaction left.
     IF EXISTS (SELECT FROM import_row) THEN
         TRUNCATE import_row, import_event, import_twin, import_profile, import_there;
@@ -123,6 +129,25 @@ END $$;
 COMMENT ON FUNCTION loyalty.read_intake IS
     'Every row of import_row is one of import_event: with a key, or with the reason, lying in the row alone, why it is no event. '
     'Of whole objects the members taken are no parameters, others are renamed, and some are fixed for all rows.';
+
+ALTER TABLE loyalty.program ADD COLUMN pepper bytea NOT NULL DEFAULT uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid());
+COMMENT ON COLUMN loyalty.program.pepper IS 'Random, of this database alone: what digests of customer ids are made with.';
+
+CREATE TABLE loyalty.forgotten_customer (
+    profile_id bigint PRIMARY KEY,
+    digest bytea NOT NULL,
+    forgotten_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE loyalty.forgotten_customer IS 'Whose identity was removed on demand; their points stay in the books.';
+COMMENT ON COLUMN loyalty.forgotten_customer.profile_id IS 'The profile, which has no name any more.';
+COMMENT ON COLUMN loyalty.forgotten_customer.digest IS 'Of the customer id: whoever knows the id, and this database, can see that it was forgotten.';
+COMMENT ON COLUMN loyalty.forgotten_customer.forgotten_at IS 'When.';
+CREATE INDEX forgotten_customer_digest ON loyalty.forgotten_customer (digest);
+
+CREATE FUNCTION loyalty.customer_digest(customer text) RETURNS bytea
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN (SELECT sha256(program.pepper || convert_to(customer, 'UTF8')) FROM loyalty.program);
+COMMENT ON FUNCTION loyalty.customer_digest IS 'What is kept of the id of a customer who is forgotten.';
 
 CREATE FUNCTION loyalty.event_body(action text, occurred_at timestamptz, params jsonb, source text) RETURNS jsonb
 LANGUAGE sql STABLE PARALLEL SAFE
@@ -220,6 +245,13 @@ BEGIN
         SELECT e.row_number FROM import_event AS e JOIN import_twin AS twin USING (row_number)
         WHERE e.event_id IS NOT NULL AND e.reason IS NULL;
     END IF;
+    IF EXISTS (SELECT FROM loyalty.forgotten_customer) THEN
+        UPDATE import_event AS e SET code = 'conflict',
+            reason = format('customer_id %s was forgotten: what happened before that is not taken again', to_json(e.customer_id))
+        FROM (SELECT DISTINCT customer_id FROM import_event WHERE reason IS NULL) AS named
+        JOIN loyalty.forgotten_customer AS known ON known.digest = loyalty.customer_digest(named.customer_id)
+        WHERE e.customer_id = named.customer_id AND e.reason IS NULL AND e.occurred_at < known.forgotten_at;
+    END IF;
     -- In ascending order, so that two imports meet without a deadlock. A customer of whom the file tells nothing that could
     -- be stored for a new one (only losses, only references) is not made.
     INSERT INTO loyalty.profile (customer_id)
@@ -243,6 +275,10 @@ BEGIN
         SELECT account.profile_id FROM loyalty.account JOIN import_profile USING (profile_id)
         ORDER BY account.profile_id FOR NO KEY UPDATE OF account
     ) AS locked;
+    -- Somebody may have been forgotten while we waited for the account.
+    UPDATE import_event AS e SET code = 'conflict', reason = format('customer_id %s was forgotten just now', to_json(e.customer_id))
+    FROM import_profile AS known JOIN loyalty.profile USING (profile_id)
+    WHERE profile.customer_id <> known.customer_id AND e.customer_id = known.customer_id AND e.reason IS NULL;
     -- An event may be named by its key, too, where nothing has that for its event_id.
     UPDATE import_event AS e SET refers_to = known.key
     FROM (
@@ -497,9 +533,11 @@ DECLARE
     now timestamptz := clock_timestamp();
     used bigint;
 BEGIN
-    IF key.per_minute IS NOT NULL THEN
+    IF units > key.per_minute THEN
+        RAISE EXCEPTION '% at once: the key % may send % a minute', units, key.key_id, key.per_minute USING ERRCODE = 'LY413';
+    ELSIF key.per_minute IS NOT NULL THEN
         INSERT INTO loyalty.api_key_use AS known (key_id, minute, units)
-        VALUES (key.key_id, date_trunc('minute', now), admit.units)
+        VALUES (key.key_id, date_trunc('minute', now), greatest(admit.units, 0))
         ON CONFLICT (key_id) DO UPDATE SET minute = excluded.minute,
             units = excluded.units + CASE WHEN known.minute = excluded.minute THEN known.units ELSE 0 END
         RETURNING known.units INTO used;
@@ -526,17 +564,21 @@ BEGIN
     PERFORM loyalty.open_intake();
     INSERT INTO import_row (row_number, fault, customer_id, action, utc_time, event_id, source, params)
     SELECT number, fault, customer, action, moment,
-           coalesce(nullif(id, ''), 'derived:' || md5(octet_length(customer) || ' ' || octet_length(action) || customer || action
+           CASE WHEN key.customer_id IS NULL THEN '' ELSE 'own:' END || coalesce(nullif(id, ''), 'derived:' || md5(octet_length(customer) || ' ' || octet_length(action) || customer || action
                || extract(epoch FROM moment) || coalesce(salt, ''))),
            source, body::jsonb
     FROM unnest(numbers, faults, customers, actions, times, ids, salts, sources, bodies)
          AS told(number, fault, customer, action, moment, id, salt, source, body);
     PERFORM loyalty.read_intake(clock_timestamp() + interval '5 minutes', true, taken);
+    -- What a promotion costs, and gives back, a customer's own key does not say: there are calls for that.
     UPDATE import_event AS e SET code = 'forbidden', reason = CASE
         WHEN e.customer_id <> key.customer_id THEN format('this key is for customer %s alone', to_json(key.customer_id))
         ELSE format('this key may not write %s', e.action) END
     FROM (SELECT action, loyalty.may_write(key, action) AS may FROM (SELECT DISTINCT action FROM import_event WHERE action IS NOT NULL) AS a) AS told
-    WHERE told.action = e.action AND (NOT told.may OR e.customer_id <> key.customer_id);
+    WHERE told.action = e.action AND (NOT told.may OR e.customer_id <> key.customer_id
+        OR (key.customer_id IS NOT NULL AND (e.effect IN ('redeem', 'return') OR e.action = 'client.redeemPromotion')));
+    UPDATE import_event SET reason = format('%s without the parameter activation: it holds the event_id or the key of what is given back', action)
+    WHERE effect = 'return' AND refers_to IS NULL AND reason IS NULL;
     PERFORM loyalty.take_intake();
     RETURN QUERY
     SELECT e.row_number,
@@ -609,19 +651,28 @@ END $$;
 COMMENT ON FUNCTION loyalty.read_promotions IS
     'The promotions that the customer can afford now, and those that are paid for and not ended. Refused: LY401, LY403, LY404.';
 
-CREATE FUNCTION loyalty.change_promotion(token text, customer text, verb text, name text, event_key uuid DEFAULT NULL)
+CREATE FUNCTION loyalty.change_promotion(token text, customer text, verb text, called uuid, the_promotion text DEFAULT NULL)
 RETURNS loyalty.promotion_activation
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    -- The caller's name for the activation is no key of an event: else it could be that of another one.
+    own uuid := md5('activation:' || called)::uuid;
+    held uuid;
 BEGIN
     PERFORM loyalty.authorize(token, customer, 'client.' || verb || 'Promotion');
+    IF verb = 'activate' THEN
+        RETURN loyalty.activate_promotion(customer, the_promotion, own);
+    END IF;
+    SELECT activation INTO held FROM loyalty.promotion_activation JOIN loyalty.profile USING (profile_id)
+    WHERE customer_id = customer AND activation IN (called, own) ORDER BY activation = own DESC LIMIT 1;
     RETURN CASE verb
-        WHEN 'activate' THEN loyalty.activate_promotion(customer, name, event_key)
-        WHEN 'redeem' THEN loyalty.redeem_promotion(customer, name::uuid)
-        WHEN 'deactivate' THEN loyalty.deactivate_promotion(customer, name::uuid)
+        WHEN 'redeem' THEN loyalty.redeem_promotion(customer, coalesce(held, called))
+        WHEN 'deactivate' THEN loyalty.deactivate_promotion(customer, coalesce(held, called))
     END;
 END $$;
 COMMENT ON FUNCTION loyalty.change_promotion IS
-    'What activate_promotion, redeem_promotion or deactivate_promotion does, for a key that may tell of it. Refused: as there, LY401, LY403.';
+    'What activate_promotion, redeem_promotion or deactivate_promotion does, for a key that may tell of it; the activation is called as '
+    'the caller named it, or by its key. Refused: as there, LY401, LY403.';
 
 -- Nobody but the owner calls anything here until it is granted (see store/sql/roles).
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA loyalty FROM PUBLIC;

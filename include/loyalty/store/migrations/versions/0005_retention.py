@@ -1,4 +1,4 @@
-"""What may go: events that nothing needs, and who a customer was."""
+"""What may go: events that nothing needs; and how events may be made to say less of a customer."""
 
 from pathlib import Path
 

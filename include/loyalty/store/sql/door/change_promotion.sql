@@ -1,2 +1,2 @@
 SELECT activation, promotion, points, state, lapses_at
-FROM loyalty.change_promotion(:token, :customer, :verb, :name, CAST(:key AS uuid))
+FROM loyalty.change_promotion(:token, :customer, :verb, CAST(:called AS uuid), CAST(:promotion AS text))

@@ -31,7 +31,7 @@ BEGIN
         IF role <> 'loyalty_ingest' THEN
             FOR it IN
                 SELECT c.oid::regclass AS name FROM pg_class AS c
-                WHERE c.relnamespace = 'loyalty'::regnamespace AND c.relkind IN ('r', 'p', 'v') AND c.relname NOT IN ('api_key', 'api_key_use', 'forgotten_customer')
+                WHERE c.relnamespace = 'loyalty'::regnamespace AND c.relkind IN ('r', 'p', 'v') AND c.relname NOT IN ('api_key', 'api_key_use') AND (c.relname <> 'forgotten_customer' OR role = 'loyalty_journeys')
             LOOP
                 EXECUTE format('GRANT SELECT ON %s TO %I', it.name, role);
             END LOOP;
@@ -47,4 +47,8 @@ BEGIN
                 loyalty.journey_run, loyalty.journey_chunk, loyalty.journey_member, loyalty.email, loyalty.subscriber, loyalty.event_source TO loyalty_journeys;
         END IF;
     END LOOP;
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'loyalty_ingest') AND has_database_privilege('loyalty_ingest', current_database(), 'TEMPORARY') THEN
+        RAISE EXCEPTION 'loyalty_ingest must not make temporary tables in this database: its owner must run  REVOKE TEMPORARY ON DATABASE % FROM PUBLIC',
+            current_database();
+    END IF;
 END $$
