@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from tempfile import SpooledTemporaryFile
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
@@ -141,6 +141,19 @@ async def _stream(request: Request, caller: Caller) -> Response:
     fails after the first lines, the others are not taken, and have no result.
     """
     results = SpooledTemporaryFile(max_size=1 << 20)  # noqa: SIM115 - the response closes it
+    try:
+        await _take_stream(request, caller, results)
+    except BaseException:
+        results.close()
+        raise
+    results.seek(0)
+    return StreamingResponse(
+        iter(lambda: results.read(1 << 16), b""), media_type=NDJSON, background=BackgroundTask(results.close)
+    )
+
+
+async def _take_stream(request: Request, caller: Caller, results: IO[bytes]) -> None:
+    """The stream is read to its end; what became of each line that was taken is written down."""
     first, is_broken = 0, False
     async for lines in lines_of(request):
         if is_broken:
@@ -155,10 +168,6 @@ async def _stream(request: Request, caller: Caller) -> Response:
         first += len(lines)
         for one in taken:
             results.write(_result(one).model_dump_json(exclude_none=True).encode() + b"\n")
-    results.seek(0)
-    return StreamingResponse(
-        iter(lambda: results.read(1 << 16), b""), media_type=NDJSON, background=BackgroundTask(results.close)
-    )
 
 
 def _take(request: Request, caller: Caller, items: Sequence[str], first: int) -> list[Taken]:

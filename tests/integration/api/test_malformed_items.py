@@ -68,7 +68,7 @@ def test_none_is_stored_and_the_good_ones_are(api: Api, count: int) -> None:
             good.add(f"{name}-good")
             lines.append(json.dumps(event(f"fuzz {n % 97}", event_id=f"{name}-good")))
     chance.shuffle(lines)
-    before, half = api.stored(), len(lines) // 2
+    before, half = api.stored(), len(lines) * 9 // 10  # an array that cannot be told apart is told item by item
     stored = told_as_lines(api, lines[:half]) | told_as_arrays(api, lines[half:])
     assert stored == good
     assert api.stored() - before == len(good)
@@ -76,10 +76,15 @@ def test_none_is_stored_and_the_good_ones_are(api: Api, count: int) -> None:
 
 
 def told_as_lines(api: Api, lines: list[str]) -> set[str]:
-    body = "\n".join(line.replace("\n", " ") for line in lines).encode()
-    answer = api.shop.post("/v1/events", content=body, headers={"content-type": "application/x-ndjson"})
-    assert answer.status_code == 200
-    return {one["event_id"] for one in map(json.loads, answer.text.splitlines()) if one["outcome"] == "stored"}
+    """By streams that stay below the largest."""
+    stored = set[str]()
+    for start in range(0, len(lines), 20_000):
+        body = "\n".join(line.replace("\n", " ") for line in lines[start : start + 20_000]).encode()
+        answer = api.shop.post("/v1/events", content=body, headers={"content-type": "application/x-ndjson"})
+        assert answer.status_code == 200
+        results = [json.loads(line) for line in answer.text.splitlines()]
+        stored |= {one["event_id"] for one in results if one["outcome"] == "stored"}
+    return stored
 
 
 def told_as_arrays(api: Api, lines: list[str]) -> set[str]:
