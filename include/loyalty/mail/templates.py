@@ -96,9 +96,7 @@ class Templates:
             raise UnsentError("killed") from None
         except LimitError as limit:
             raise UnsentError("template_limit", str(limit)) from None
-        except (
-            Exception
-        ) as error:  # whatever one customer's data make of a template: it is that customer's message alone
+        except Exception as error:  # whatever one customer's data make of it: it is that customer's message alone
             raise UnsentError("template_error", f"{type(error).__name__}: {error}"[:500]) from None
         return Content(" ".join(subject.split()), text, html)
 

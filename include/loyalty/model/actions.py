@@ -1,9 +1,12 @@
 """The actions whose meaning the project fixes, and what each does to a balance."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
 Effect = Literal["earn", "reverse", "redeem", "return", "expire", "cancel", "restore", "adjust", "none"]
+ACTION_PATTERN = re.compile(r"^([^\s*]+\*?|\*)$")
+"""One action, or many: a * at the end stands for any rest."""
 LOSING_EFFECTS: frozenset[Effect] = frozenset({"reverse", "redeem", "expire", "cancel"})
 
 

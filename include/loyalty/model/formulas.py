@@ -1,5 +1,6 @@
 """The parts of a formula, and the operators by which Python reads like the rule it states."""
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, NoReturn
 
@@ -15,9 +16,9 @@ ComparisonSign = Literal["equal", "not_equal", "less", "less_or_equal", "more", 
 class Operand(Frozen):
     """Something with a value: an operator makes a formula of it (but ``==`` compares; the formula is ``equals``)."""
 
+    @abstractmethod
     def formula_part(self) -> "Formula":
         """How a formula refers to it."""
-        raise NotImplementedError
 
     def __bool__(self) -> NoReturn:
         raise TypeError("a formula has no truth value in Python; use & | ~ and when(), and no chains like 0 < x < 5")

@@ -1,5 +1,6 @@
 """Segments: the profiles that satisfy conditions."""
 
+from abc import abstractmethod
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, StrictInt
@@ -30,9 +31,9 @@ class Condition(Frozen):
     def __invert__(self) -> "Unless":
         return Unless(term=self)
 
+    @abstractmethod
     def describe(self) -> str:
         """The condition in words."""
-        raise NotImplementedError
 
 
 class Happened(Condition, EventChoice):

@@ -1,5 +1,6 @@
 """The steps of the batch cancellation as operators; which members a step acts on, the database alone decides."""
 
+from abc import abstractmethod
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
@@ -126,9 +127,9 @@ class OfAChunk(OfARun):
         super().__init__(**task)
         self.chunk = chunk
 
+    @abstractmethod
     def work(self, connection: Connection, run_id: int, program: Program) -> Step:
         """The step is done; returns what it did just now."""
-        raise NotImplementedError
 
     def execute(self, context: Context) -> dict[str, int]:
         with ledger() as ours:

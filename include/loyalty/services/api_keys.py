@@ -1,6 +1,5 @@
 """Keys to the events API: made, listed, taken back. A key itself is shown once, and kept nowhere."""
 
-import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,12 +10,12 @@ from typing import Any
 from sqlalchemy import Connection
 
 from loyalty.errors import LoyaltyError
+from loyalty.model.actions import ACTION_PATTERN
 from loyalty.store.queries import query
 
 # What a customer's own key may not tell, unless its maker says otherwise: what moves points but for paying with them,
 # what rules turn into points, and confirmations.
 PROFILE_DENIES = ("points.*", "transaction.*", "client.deactivatePromotion", "email.*")
-PATTERN = re.compile(r"[^\s*]+\*?|\*")
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def revoke_key(connection: Connection, key_id: str) -> None:
 
 def _check(rights: KeyRights) -> None:
     for pattern in (*(rights.allows or ()), *(rights.denies or ())):
-        if not PATTERN.fullmatch(pattern):
+        if not ACTION_PATTERN.fullmatch(pattern):
             raise LoyaltyError(f"{pattern!r} names no actions; it looks like transaction.charge, or transaction.*")
     if rights.per_minute is not None and rights.per_minute < 1:
         raise LoyaltyError(f"{rights.per_minute} a minute: at least 1 is needed, or no limit")

@@ -39,14 +39,18 @@ def test_every_call_is_tried(schema: schemathesis.BaseSchema) -> None:
     assert sorted(found) == sorted(CALLS)
 
 
-@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
-@pytest.mark.parametrize(("path", "method"), CALLS)
+TRIES = [(*call, GenerationMode.POSITIVE) for call in CALLS] + [
+    (*call, GenerationMode.NEGATIVE)
+    for call in CALLS
+    if call[0].startswith("/v1/")  # the others take nothing in
+]
+
+
+@pytest.mark.parametrize(("path", "method", "mode"), TRIES)
 def test_every_answer_is_a_declared_one(
     api: Api, schema: schemathesis.BaseSchema, path: str, method: str, mode: GenerationMode
 ) -> None:
     operation = schema[path][method]
-    if mode is GenerationMode.NEGATIVE and not (operation.body or operation.path_parameters):
-        pytest.skip("there is nothing that could be wrong")
     key = api.shop.headers["authorization"]
 
     @examples(6)
