@@ -170,7 +170,7 @@ def test_whoever_stole_the_apis_connection_can_neither_mint_nor_look(ledger: Eng
     with ledger.connect() as connection:
         connection.execute(text("SET ROLE loyalty_ingest"))
         for statement in (
-            "CREATE TEMP TABLE import_row ()",
+            "CREATE TEMP TABLE intake_row ()",
             "INSERT INTO loyalty.event (profile_id, key, action) VALUES (1, gen_random_uuid(), 'x')",
             "SELECT * FROM loyalty.api_key",
             "SELECT loyalty.activate_promotion('17', 'coffee')",

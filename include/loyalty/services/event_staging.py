@@ -18,7 +18,7 @@ from loyalty.services.event_times import TIME, read_times, take_times
 from loyalty.store.queries import query
 
 TEXT = pa.string()
-# In the order in which import/copy_rows.sql names the columns.
+# In the order in which intake/copy_rows.sql names the columns.
 STAGED = pa.schema(
     [
         ("row_number", pa.int64()),
@@ -72,7 +72,7 @@ def copy_staged(connection: Connection, tables: Iterable[pa.Table]) -> int:
     """The tables are rows of the staging table; how many."""
     count = 0
     raw: Any = connection.connection.driver_connection
-    with raw.cursor() as cursor, cursor.copy(query("import/copy_rows").text) as copy:
+    with raw.cursor() as cursor, cursor.copy(query("intake/copy_rows").text) as copy:
         for table in tables:
             sink = pa.BufferOutputStream()
             arrow_csv.write_csv(table, sink, COPY_FORMAT)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,7 +19,6 @@ from loyalty.services.event_rejects import write_rejects
 from loyalty.services.event_staging import copy_staged, stage_columns, stage_lines, stage_torn
 from loyalty.store.queries import query
 
-CLOCKS_DIFFER_BY = timedelta(minutes=5)
 BLOCKS = {"csv": csv_blocks, "ndjson": ndjson_blocks, "parquet": parquet_blocks}
 Progress = Callable[[int, int], None]
 
@@ -57,10 +56,10 @@ def import_events(
     if rejects.resolve() == path.resolve():
         raise LoyaltyError(f"{rejects}: rejected rows cannot be written over the file that they come from")
     columns = _columns(file, plan)
-    connection.execute(query("import/open_intake"))
+    connection.execute(query("intake/open"))
     read = copy_staged(connection, _staged(file, plan, on_progress))
-    connection.execute(query("import/read_intake"), _reading(plan, file, now))
-    stored, rejected = connection.execute(query("import/take_intake")).one()
+    connection.execute(query("intake/read"), _reading(plan, file, now))
+    stored, rejected = connection.execute(query("intake/take")).one()
     if rejected:
         _list_rejections(connection, file, columns, rejects)
     return ImportOutcome(read, stored, read - stored - rejected, rejected, rejects if rejected else None)
@@ -92,7 +91,7 @@ def _staged(file: EventFile, plan: ColumnPlan, on_progress: Progress | None) -> 
 def _reading(plan: ColumnPlan, file: EventFile, now: datetime) -> dict[str, object]:
     """How the rows are to be read as events."""
     return {
-        "latest": now + CLOCKS_DIFFER_BY,
+        "now": now,
         "whole_objects": file.format == "ndjson",
         "taken": sorted(plan.taken),
         "renamed": json.dumps(dict(plan.renamed)),
@@ -102,6 +101,6 @@ def _reading(plan: ColumnPlan, file: EventFile, now: datetime) -> dict[str, obje
 
 def _list_rejections(connection: Connection, file: EventFile, columns: list[str], rejects: Path) -> None:
     """The file of rejects has been written."""
-    listing = query("import/list_rejections").execution_options(stream_results=True)
+    listing = query("intake/list_rejections").execution_options(stream_results=True)
     with connection.execute(listing) as rejections:
         write_rejects(rejects, columns, BLOCKS[file.format](file), (tuple(row) for row in rejections))

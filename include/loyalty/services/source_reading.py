@@ -1,4 +1,4 @@
-"""A source of events as SQL: its rows in the shape of import/copy_rows.sql, by windows of its watermark."""
+"""A source of events as SQL: its rows in the shape of intake/copy_rows.sql, by windows of its watermark."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
@@ -10,8 +10,6 @@ from sqlalchemy import Connection
 from loyalty.model.sources import EventSource
 from loyalty.services.source_reading import SourceConnection, SourceReading
 from loyalty.store.queries import query
-
-CLOCKS_DIFFER_BY = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -74,12 +72,11 @@ def _take(
     window: tuple[str | None, str, bool],
     count: int,
 ) -> Synced:
-    connection.execute(query("import/open_intake"))
+    connection.execute(query("intake/open"))
     raw: Any = connection.connection.driver_connection
-    with raw.cursor() as cursor, cursor.copy(query("import/copy_rows").text) as into:
+    with raw.cursor() as cursor, cursor.copy(query("intake/copy_rows").text) as into:
         reading.copy(*window, into)
-    told = {"latest": now + CLOCKS_DIFFER_BY, "whole_objects": False, "taken": [], "renamed": "{}", "fixed": "{}"}
-    connection.execute(query("import/read_intake"), told)
-    stored, rejected = connection.execute(query("import/take_intake")).one()
+    connection.execute(query("intake/read_rows"), {"now": now})
+    stored, rejected = connection.execute(query("intake/take")).one()
     connection.execute(query("sync/note_rejections"), {"source": source.name})
     return Synced(count, stored, count - stored - rejected, rejected)

@@ -387,22 +387,29 @@ COMMENT ON FUNCTION loyalty.book_events IS
     'Carries new events into the accounts: balance, and what expiry and earning rules have to look at. Refuses what no account can hold.';
 
 DO $$
-DECLARE
-    place text;
 BEGIN
     FOR part IN 0..15 LOOP
         EXECUTE format('CREATE TABLE loyalty.event_%s PARTITION OF loyalty.event FOR VALUES WITH (MODULUS 16, REMAINDER %s)', part, part);
     END LOOP;
+END $$;
+
+CREATE FUNCTION loyalty.watch_events(moment text, name text, duty text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    place regclass;
+BEGIN
     -- Statement triggers fire for the table that a statement names: a partition needs its own.
-    FOREACH place IN ARRAY ARRAY['event'] || ARRAY(SELECT 'event_' || n FROM generate_series(0, 15) AS n) LOOP
-        EXECUTE format('CREATE TRIGGER a_check_events AFTER INSERT ON loyalty.%I REFERENCING NEW TABLE AS added '
-                       'FOR EACH STATEMENT EXECUTE FUNCTION loyalty.check_events()', place);
-        EXECUTE format('CREATE TRIGGER b_book_events AFTER INSERT ON loyalty.%I REFERENCING NEW TABLE AS added '
-                       'FOR EACH STATEMENT EXECUTE FUNCTION loyalty.book_events()', place);
-        EXECUTE format('CREATE TRIGGER events_are_not_truncated BEFORE TRUNCATE ON loyalty.%I '
-                       'FOR EACH STATEMENT EXECUTE FUNCTION loyalty.refuse(%L)', place, 'events are never deleted');
+    FOR place IN SELECT relid FROM pg_partition_tree('loyalty.event') LOOP
+        EXECUTE format('CREATE TRIGGER %I %s ON %s %s FOR EACH STATEMENT EXECUTE FUNCTION loyalty.%s', name, moment, place,
+                       CASE moment WHEN 'AFTER INSERT' THEN 'REFERENCING NEW TABLE AS added' END, duty);
     END LOOP;
 END $$;
+COMMENT ON FUNCTION loyalty.watch_events IS
+    'The trigger of this name, at this moment (AFTER INSERT, which sees the new rows as added; or BEFORE TRUNCATE), calls the function '
+    'once per statement, whichever table the statement names: all events, or one partition of them. Triggers fire in the order of '
+    'their names: events are checked, their accounts locked, then booked, and then comes what follows from them.';
+SELECT loyalty.watch_events('AFTER INSERT', 'a_check_events', 'check_events()');
+SELECT loyalty.watch_events('AFTER INSERT', 'b_book_events', 'book_events()');
+SELECT loyalty.watch_events('BEFORE TRUNCATE', 'events_are_not_truncated', $$refuse('events are never deleted')$$);
 CREATE TRIGGER events_stay BEFORE UPDATE OR DELETE ON loyalty.event FOR EACH ROW
 EXECUTE FUNCTION loyalty.refuse('events are never changed or deleted');
 

@@ -314,19 +314,10 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION loyalty.hear_engines IS 'A points engine that says that it cannot (points.engineError) fails the member.';
 
-DO $$
-DECLARE
-    place text;
-    name text;
-BEGIN
-    FOREACH place IN ARRAY ARRAY['event'] || ARRAY(SELECT 'event_' || n FROM generate_series(0, 15) AS n) LOOP
-        -- Triggers fire in the order of their names: checked, locked, booked, and then what follows from it.
-        FOREACH name IN ARRAY ARRAY['a_lock_accounts', 'c_confirm_locks', 'd_follow_promotions', 'e_hear_engines'] LOOP
-            EXECUTE format('CREATE TRIGGER %I AFTER INSERT ON loyalty.%I REFERENCING NEW TABLE AS added '
-                           'FOR EACH STATEMENT EXECUTE FUNCTION loyalty.%I()', name, place, substr(name, 3));
-        END LOOP;
-    END LOOP;
-END $$;
+SELECT loyalty.watch_events('AFTER INSERT', 'a_lock_accounts', 'lock_accounts()');
+SELECT loyalty.watch_events('AFTER INSERT', 'c_confirm_locks', 'confirm_locks()');
+SELECT loyalty.watch_events('AFTER INSERT', 'd_follow_promotions', 'follow_promotions()');
+SELECT loyalty.watch_events('AFTER INSERT', 'e_hear_engines', 'hear_engines()');
 
 -- What a shop calls -------------------------------------------------------------------------------------------------------
 

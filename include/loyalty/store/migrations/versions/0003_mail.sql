@@ -101,15 +101,7 @@ COMMENT ON FUNCTION loyalty.hear_mailboxes IS
     'Whose mail bounced, or who unsubscribed or complained, gets none any more: by the address in the event, else by the one '
     'that was written to last.';
 
-DO $$
-DECLARE
-    place text;
-BEGIN
-    FOREACH place IN ARRAY ARRAY['event'] || ARRAY(SELECT 'event_' || n FROM generate_series(0, 15) AS n) LOOP
-        EXECUTE format('CREATE TRIGGER f_hear_mailboxes AFTER INSERT ON loyalty.%I REFERENCING NEW TABLE AS added '
-                       'FOR EACH STATEMENT EXECUTE FUNCTION loyalty.hear_mailboxes()', place);
-    END LOOP;
-END $$;
+SELECT loyalty.watch_events('AFTER INSERT', 'f_hear_mailboxes', 'hear_mailboxes()');
 
 CREATE FUNCTION loyalty.consents(attributes jsonb, consent text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE

@@ -1,2 +1,2 @@
-COPY import_row (row_number, fault, customer_id, action, utc_time, local_time, event_id, source, params)
+COPY intake_row (row_number, fault, customer_id, action, utc_time, local_time, event_id, source, params)
 FROM STDIN (FORMAT csv, ENCODING 'UTF8')

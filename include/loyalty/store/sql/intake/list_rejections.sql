@@ -1,1 +1,1 @@
-SELECT row_number, reason FROM import_event WHERE reason IS NOT NULL ORDER BY row_number
+SELECT row_number, reason FROM intake_event WHERE reason IS NOT NULL ORDER BY row_number

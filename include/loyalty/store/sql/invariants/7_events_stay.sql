@@ -1,7 +1,7 @@
 -- Events are never changed or deleted, and none goes round the ledger: every guard is in place and awake for everybody.
 WITH wanted AS (
     SELECT relid, unnest(ARRAY['a_check_events', 'a_lock_accounts', 'b_book_events', 'c_confirm_locks', 'd_follow_promotions',
-                               'e_hear_engines', 'g_queue_deliveries', 'events_are_not_truncated', 'events_stay']) AS guard
+                               'e_hear_engines', 'f_hear_mailboxes', 'g_queue_deliveries', 'events_are_not_truncated', 'events_stay']) AS guard
     FROM pg_partition_tree('loyalty.event')
     UNION ALL
     SELECT 'loyalty.account'::regclass, unnest(ARRAY['balance_follows_the_ledger', 'accounts_open_empty', 'accounts_stay',

@@ -1,4 +1,4 @@
-"""Sources: events that another PostgreSQL holds, and how far they have been read."""
+"""Intake: what a file, a request or another database tells becomes events, each once, or is rejected for a reason."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ from alembic import op
 
 from loyalty.store.migrations import run_sql_beside
 
-revision = "0007"
-down_revision = "0006"
+revision = "0004"
+down_revision = "0003"
 
 
 def upgrade() -> None:

@@ -1,4 +1,4 @@
-"""Deliveries: what journeys write is told to subscribers outside, in order, until they have it."""
+"""The front door: who may tell events and ask about customers, and by which key."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ from alembic import op
 
 from loyalty.store.migrations import run_sql_beside
 
-revision = "0006"
-down_revision = "0005"
+revision = "0005"
+down_revision = "0004"
 
 
 def upgrade() -> None:

@@ -51,14 +51,6 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION loyalty.queue_deliveries IS 'What a journey wrote is to be told to whoever wants to hear of it.';
 
-DO $$
-DECLARE
-    place text;
-BEGIN
-    FOREACH place IN ARRAY ARRAY['event'] || ARRAY(SELECT 'event_' || n FROM generate_series(0, 15) AS n) LOOP
-        EXECUTE format('CREATE TRIGGER g_queue_deliveries AFTER INSERT ON loyalty.%I REFERENCING NEW TABLE AS added '
-                       'FOR EACH STATEMENT EXECUTE FUNCTION loyalty.queue_deliveries()', place);
-    END LOOP;
-END $$;
+SELECT loyalty.watch_events('AFTER INSERT', 'g_queue_deliveries', 'queue_deliveries()');
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA loyalty FROM PUBLIC;

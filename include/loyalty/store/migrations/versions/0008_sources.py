@@ -1,4 +1,4 @@
-"""The front door: how events come in, by a file or by a request, and who may tell which."""
+"""Sources: events that another PostgreSQL holds, and how far they have been read."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ from alembic import op
 
 from loyalty.store.migrations import run_sql_beside
 
-revision = "0004"
-down_revision = "0003"
+revision = "0008"
+down_revision = "0007"
 
 
 def upgrade() -> None:

@@ -1,0 +1,1 @@
+SELECT loyalty.read_intake(:now)
