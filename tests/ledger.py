@@ -107,8 +107,8 @@ def wipe(connection: Connection) -> None:
     connection.execute(
         text(
             "TRUNCATE loyalty.event, loyalty.account, loyalty.profile, loyalty.promotion_activation, "
-            "loyalty.journey_run, loyalty.journey_chunk, loyalty.journey_member, "
-            "loyalty.email, loyalty.reminder, loyalty.email_suppression, loyalty.delivery, "
+            "loyalty.journey_run, loyalty.journey_chunk, loyalty.journey_member, loyalty.journey_progress, "
+            "loyalty.email_progress, loyalty.email, loyalty.reminder, loyalty.email_suppression, loyalty.delivery, "
             "loyalty.event_source, loyalty.sync_rejection"
         )
     )

@@ -41,7 +41,8 @@ class Range:
 
 def cut_chunks(connection: Connection, run_id: int, *, size: int) -> list[int]:
     """The run's members are cut into chunks of ``size`` by profile; returns the chunks' numbers, from 0."""
-    connection.execute(query("cancel/cut_chunks"), {"run_id": run_id, "size": size})
+    if connection.execute(query("cancel/cut_chunks"), {"run_id": run_id, "size": size}).rowcount:
+        connection.execute(query("note_members"), {"run_id": run_id})
     return list(connection.scalars(query("cancel/list_chunks"), {"run_id": run_id}))
 
 

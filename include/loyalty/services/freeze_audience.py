@@ -48,6 +48,7 @@ def freeze_audience(
     else:
         _select(connection, program, catalog, run, run_id, as_of)
     _exclude(connection, program, catalog, run, run_id, as_of)
+    connection.execute(query("note_members"), {"run_id": run_id})
     connection.execute(
         query("cancel/freeze_run"), {"run_id": run_id, "now": now, "frozen_at": first.frozen_at if first else None}
     )

@@ -79,6 +79,7 @@ INVARIANTS: dict[str, Callable[[Connection, str, int | None], Rows]] = {
     "4_locked_customers_cannot_spend": _whole,
     "5_cancelled_under_a_lock": _whole,
     "6_members_add_up": _whole,
+    "6_progress_is_kept": _whole,
     "7_events_mean_what_they_say": _whole,
     "7_events_stay": _guards,
     "8_expiry_follows_the_rule": _by_slices,

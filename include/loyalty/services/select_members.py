@@ -4,6 +4,7 @@ from sqlalchemy import Connection, Select, literal, select
 from sqlalchemy.dialects.postgresql import insert
 
 from loyalty.services.journey_runs import OpenRun
+from loyalty.store.queries import query
 from loyalty.store.tables import journey_member
 
 
@@ -21,4 +22,6 @@ def select_members(connection: Connection, run: OpenRun, segment: Select[tuple[i
         set_={"state": "selected", "finished_at": None, "reason": None, "detail": None},
         where=journey_member.c.state.in_(("completed", "failed")),
     )
-    return connection.execute(again).rowcount
+    entered = connection.execute(again).rowcount
+    connection.execute(query("note_members"), {"run_id": run.run_id})
+    return entered

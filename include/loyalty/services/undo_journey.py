@@ -43,6 +43,7 @@ def undo_journey(
         _check(connection, undone)
         run_id = connection.execute(query("cancel/open_undo"), {"run_key": run_key, "undone": undone}).scalar_one()
         connection.execute(query("cancel/select_undone"), {"run_id": run_id, "undone": undone})
+        connection.execute(query("note_members"), {"run_id": run_id})
     waiting = True
     while waiting:
         with connection.begin():

@@ -58,6 +58,13 @@ profile = Table(
     Column("created_at", Instant, nullable=False, server_default=SERVER_SETS),
 )
 
+Index(
+    "profile_attributes",
+    profile.c.attributes,
+    postgresql_using="gin",
+    postgresql_ops={"attributes": "jsonb_path_ops"},
+)
+
 account = Table(
     "account",
     metadata,
@@ -183,10 +190,36 @@ journey_member = Table(
     Column("balance_after", BigInteger),
 )
 Index(
+    "journey_member_failed",
+    journey_member.c.run_id,
+    journey_member.c.profile_id,
+    postgresql_where=journey_member.c.state == "failed",
+)
+Index(
     "journey_member_selected",
     journey_member.c.run_id,
     journey_member.c.profile_id,
     postgresql_where=journey_member.c.state == "selected",
+)
+
+journey_progress = Table(
+    "journey_progress",
+    metadata,
+    Column("run_id", BigInteger, ForeignKey("loyalty.journey_run.run_id"), primary_key=True),
+    Column("chunk", Integer, primary_key=True, autoincrement=False),
+    Column("state", Text, primary_key=True),
+    Column("reason", Text, primary_key=True),
+    Column("moment", Instant, primary_key=True),
+    Column("backend", Integer, primary_key=True, autoincrement=False),
+    Column("member_count", BigInteger, nullable=False),
+    Column("asked_count", BigInteger, nullable=False),
+    Column("locked_count", BigInteger, nullable=False),
+    Column("approved", BigInteger, nullable=False),
+    Column("points", BigInteger, nullable=False),
+    Column("returned", BigInteger, nullable=False),
+    Column("shortfall", BigInteger, nullable=False),
+    Column("balance_in", BigInteger, nullable=False),
+    Column("balance_out", BigInteger, nullable=False),
 )
 
 email = Table(
@@ -213,6 +246,17 @@ Index("email_queued", email.c.campaign, email.c.profile_id, email.c.key, postgre
 Index("email_due", email.c.campaign, email.c.not_before, postgresql_where=email.c.state == "queued")
 Index("email_sending", email.c.sender_id, postgresql_where=email.c.state == "sending")
 Index("email_of_run", email.c.run_id, email.c.state)
+
+email_progress = Table(
+    "email_progress",
+    metadata,
+    Column("run_id", BigInteger, ForeignKey("loyalty.journey_run.run_id"), primary_key=True),
+    Column("campaign", Text, primary_key=True),
+    Column("state", Text, primary_key=True),
+    Column("reason", Text, primary_key=True),
+    Column("backend", Integer, primary_key=True, autoincrement=False),
+    Column("message_count", BigInteger, nullable=False),
+)
 
 reminder = Table(
     "reminder",

@@ -1,0 +1,1 @@
+SELECT loyalty.note_members(:run_id)
