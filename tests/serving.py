@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import uvicorn
+from fastapi import FastAPI
 from sqlalchemy import Engine, text
 
 from loyalty.api.app import create_app
@@ -21,9 +22,16 @@ from loyalty.store.database import open_engine
 @contextmanager
 def serving(ledger: Engine) -> Iterator[str]:
     """The address of an API on the ledger, with connections of its own."""
-    port = free_port()
     own = open_engine(ledger.url, hide_parameters=True, pool_size=16, max_overflow=0, pool_pre_ping=True)
-    server = uvicorn.Server(uvicorn.Config(create_app(own), host="127.0.0.1", port=port, log_level="warning"))
+    with served(create_app(own)) as address:
+        yield address
+
+
+@contextmanager
+def served(app: FastAPI) -> Iterator[str]:
+    """The address of an application behind a real server."""
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:

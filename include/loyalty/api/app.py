@@ -37,7 +37,7 @@ CONNECTIONS = 16
 
 def application() -> FastAPI:
     """The API on the ledger of LOYALTY_DATABASE_URL, as a server starts it."""
-    pool = {"pool_size": CONNECTIONS, "max_overflow": 0, "pool_pre_ping": True}
+    pool: dict[str, Any] = {"pool_size": CONNECTIONS, "max_overflow": 0, "pool_pre_ping": True}
     # Parameters hold keys: no error may show them.
     return create_app(open_engine(os.environ[DATABASE], hide_parameters=True, **pool))
 

@@ -17,6 +17,7 @@ from loyalty.store.database import connect, open_engine, transaction
 from loyalty.store.schema import require_current
 
 CONNECTION = "loyalty_postgres"
+READER_CONNECTION = "loyalty_reader"
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,12 @@ def ledger_url() -> URL:
     if not _is_known(hook):
         return _url_of_the_environment()
     return hook_url(hook)
+
+
+def reader_url() -> URL:
+    """Where Airflow's connection ``loyalty_reader`` leads, else where the ledger is."""
+    hook = PostgresHook(READER_CONNECTION)
+    return hook_url(hook) if _is_known(hook) else ledger_url()
 
 
 def hook_url(hook: PostgresHook) -> URL:

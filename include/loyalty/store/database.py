@@ -17,8 +17,15 @@ READING = r"-c default_transaction_read_only=on -c default_transaction_isolation
 READING += " -c timezone=UTC -c datestyle=ISO"
 
 
-def open_engine(url: str | URL, **options: Any) -> Engine:
-    """An engine whose sessions think in UTC and plan each statement for its values (no generic plans)."""
+# For whoever only looks: with the rights of the role that reads, and never for long.
+READER = "-c role=loyalty_reader -c default_transaction_read_only=on -c statement_timeout=10s"
+
+
+def open_engine(url: str | URL, session: str = "", **options: Any) -> Engine:
+    """An engine whose sessions think in UTC and plan each statement for its values (no generic plans).
+
+    ``session`` are further settings of every session, as libpq has them.
+    """
     try:
         target = make_url(url)
     except ArgumentError:
@@ -30,7 +37,7 @@ def open_engine(url: str | URL, **options: Any) -> Engine:
     engine = create_engine(
         target.set(drivername="postgresql+psycopg"),
         connect_args={
-            "options": "-c timezone=UTC -c search_path=public",
+            "options": f"-c timezone=UTC -c search_path=public {session}",
             "prepare_threshold": None,
             "connect_timeout": 10,
         },

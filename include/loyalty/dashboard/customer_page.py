@@ -1,0 +1,48 @@
+"""Customers: found by id or address, and everything about one."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import HTMLResponse, RedirectResponse
+from starlette.responses import Response
+
+from loyalty.dashboard.asking import Ask
+from loyalty.services.insights.customers import find_customers, look_at_customer
+from loyalty.services.insights.definitions import applied_program
+
+router = APIRouter()
+SHOWN = 100
+
+
+@router.get("/customers", response_class=HTMLResponse)
+def search(ask: Ask, words: Annotated[str, Query(max_length=1000)] = "") -> Response:
+    """Who has this id or this address; where it is one customer, the way leads there."""
+    ask.see_all()
+    wanted = words.strip()
+    attribute = applied_program(ask.connection).mail.address_attribute
+    found = find_customers(ask.connection, wanted, address_attribute=attribute) if wanted else []
+    if len(found) == 1:
+        page = ask.request.url_for("show_customer").include_query_params(id=found[0]["customer_id"])
+        return RedirectResponse(f"{page.path.rpartition('/')[2]}?{page.query}", 303)
+    return ask.page("customers.html.j2", at="customers", words=wanted, found=found)
+
+
+@router.get("/customer", response_class=HTMLResponse)
+def show_customer(
+    ask: Ask,
+    customer_id: Annotated[str, Query(alias="id", min_length=1, max_length=1000)],
+    before: datetime | None = None,
+) -> HTMLResponse:
+    """One customer, with the newest events before a moment."""
+    ask.see_all()
+    view = look_at_customer(ask.connection, customer_id, before=before, size=SHOWN + 1)
+    if view is None:
+        return ask.page("customers.html.j2", at="customers", words=customer_id, found=[])
+    return ask.page(
+        "customer.html.j2",
+        at="customers",
+        view=view,
+        events=view.events[:SHOWN],
+        older=view.events[SHOWN - 1]["occurred_at"] if len(view.events) > SHOWN else None,
+    )

@@ -1,0 +1,67 @@
+"""Definitions: what they say in words and in SQL, what they come to, and for one customer part by part."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, HTTPException, Query
+from fastapi.responses import HTMLResponse
+
+from loyalty.dashboard import plots
+from loyalty.dashboard.asking import Ask
+from loyalty.definitions.load_catalog import load_catalog
+from loyalty.model.references import AnyDefinition
+from loyalty.model.segments import Segment
+from loyalty.services.explain import Part, explain, explain_for, words_of
+from loyalty.services.insights.customers import look_at_customer
+from loyalty.services.insights.definitions import applied_program, sample
+
+router = APIRouter()
+Name = Annotated[str, Query(min_length=1, max_length=200)]
+
+
+@router.get("/definitions", response_class=HTMLResponse)
+def show_definitions(ask: Ask) -> HTMLResponse:
+    """All definitions of the program that the ledger works by, in words."""
+    ask.see_all()
+    catalog = load_catalog(applied_program(ask.connection))
+    kinds: list[tuple[str, tuple[AnyDefinition, ...]]] = [
+        ("Segments", catalog.segments),
+        ("Expressions", catalog.expressions),
+        ("Aggregates", catalog.aggregates),
+    ]
+    return ask.page("definitions.html.j2", at="definitions", kinds=kinds, words_of=words_of)
+
+
+@router.get("/definition", response_class=HTMLResponse)
+def show_definition(ask: Ask, name: Name, customer: Annotated[str, Query(max_length=1000)] = "") -> HTMLResponse:
+    """One definition; for a customer with the value of each part that it rests on."""
+    ask.see_all()
+    program = applied_program(ask.connection)
+    catalog = load_catalog(program)
+    found = catalog.find(name)
+    if not found:
+        raise HTTPException(404, f"there is no definition {name!r}")
+    one, as_of = found[0], ask.program.now
+    drawn = sample(ask.connection, catalog, program, one, as_of)
+    parts: list[Part] | None = None
+    if customer.strip():
+        view = look_at_customer(ask.connection, customer.strip(), size=0)
+        own = None if view is None else view.account["profile_id"]
+        parts = [] if own is None else list(explain_for(ask.connection, catalog, program, one, as_of, own))
+    return ask.page(
+        "definition.html.j2",
+        at="definitions",
+        one=one,
+        kind=type(one).__name__,
+        told=explain(ask.connection, catalog, program, one, as_of),
+        drawn=drawn,
+        is_segment=isinstance(one, Segment),
+        plot=_histogram(drawn.values),
+        customer=customer.strip(),
+        parts=parts,
+        as_of=as_of,
+    )
+
+
+def _histogram(values: Any) -> Any:
+    numbers = [float(value) for value in values if isinstance(value, int | float) or hasattr(value, "as_tuple")]
+    return plots.histogram(numbers) if numbers else None

@@ -1,0 +1,1 @@
+"""What the dashboard reads: numbers that are kept, so that no page counts millions. It never writes."""

@@ -1,0 +1,45 @@
+"""One customer, as a help desk asks: where are my points?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from loyalty.services.insights.rows import Row, row, rows
+from loyalty.store.queries import query
+
+
+@dataclass(frozen=True)
+class CustomerView:
+    """The account, what is left of each earning (soonest to expire first), and all that touched it, newest first."""
+
+    account: Row
+    lots: Sequence[Row]
+    events: Sequence[Row]
+    runs: Sequence[Row]
+    promotions: Sequence[Row]
+    mail: Sequence[Row]
+
+
+def find_customers(connection: Connection, words: str, *, address_attribute: str) -> Sequence[Row]:
+    """Whoever has this id or this address."""
+    return rows(connection, "customers_found", words=words, attribute=address_attribute)
+
+
+def look_at_customer(
+    connection: Connection, customer_id: str, *, before: datetime | None = None, size: int
+) -> CustomerView | None:
+    """The customer as things stand, with the newest ``size`` events before a moment; None for nobody."""
+    account = row(connection, "customer", customer_id=customer_id)
+    if account is None:
+        return None
+    own = account["profile_id"]
+    return CustomerView(
+        account=account,
+        lots=[dict(lot) for lot in connection.execute(query("profile_lots"), {"profile_id": own}).mappings()],
+        events=rows(connection, "customer_events", profile_id=own, before=before, size=size),
+        runs=rows(connection, "customer_runs", profile_id=own),
+        promotions=rows(connection, "customer_promotions", profile_id=own),
+        mail=rows(connection, "customer_mail", profile_id=own),
+    )

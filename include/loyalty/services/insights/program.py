@@ -1,0 +1,57 @@
+"""The program as a whole: whose days it counts, what a point is worth, how far it is settled."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection
+
+from loyalty.services.insights.rows import Row, row, rows
+
+NEVER = date(1, 1, 1)
+
+
+@dataclass(frozen=True)
+class ProgramView:
+    """The program that the ledger works by, and the present: ``now``, which is the day ``today`` there."""
+
+    name: str
+    timezone: str
+    currency: str
+    point_value: Decimal
+    ends_on: date | None
+    fingerprint: str
+    settled_through: date
+    now: datetime
+    today: date
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone whose midnights count."""
+        return ZoneInfo(self.timezone)
+
+    @property
+    def missing_days(self) -> tuple[date, date] | None:
+        """The first and the last midnight that has passed and is not settled; None where all are, or none ever was."""
+        last = min(self.today, self.ends_on) if self.ends_on else self.today
+        first = self.settled_through + timedelta(days=1)
+        return (first, last) if self.settled_through > NEVER and first <= last else None
+
+
+def look_at_program(connection: Connection) -> ProgramView:
+    """The program as it is now."""
+    found = row(connection, "program")
+    if found is None:
+        raise LookupError("the ledger has no program")
+    return ProgramView(**found)
+
+
+def last_runs(connection: Connection, *, size: int, journey: str | None = None) -> list[Row]:
+    """The newest runs, newest first."""
+    return list(rows(connection, "last_runs", size=size, journey=journey))
+
+
+def under_way(connection: Connection) -> Row:
+    """How many accounts are ``locked`` by runs under way, and of how many a lock is ``asked``."""
+    return row(connection, "under_way") or {}

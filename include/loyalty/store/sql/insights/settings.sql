@@ -1,0 +1,1 @@
+SELECT settings FROM loyalty.program
