@@ -55,3 +55,24 @@ def last_runs(connection: Connection, *, size: int, journey: str | None = None) 
 def under_way(connection: Connection) -> Row:
     """How many accounts are ``locked`` by runs under way, and of how many a lock is ``asked``."""
     return row(connection, "under_way") or {}
+
+
+def outstanding(connection: Connection) -> int:
+    """Points that all customers hold."""
+    found = row(connection, "outstanding")
+    return int(found["points"]) if found else 0
+
+
+def months(connection: Connection) -> list[Row]:
+    """Each month's points earned, redeemed, expired, cancelled and adjusted, net, and what customers held at its end."""
+    return list(rows(connection, "months"))
+
+
+def calendar(connection: Connection, *, after: date, days: int) -> list[Row]:
+    """What expires on which day after ``after``, by kind, as it was counted last."""
+    return list(rows(connection, "calendar", after=after, days=days))
+
+
+def last_close(connection: Connection) -> Row | None:
+    """The newest closed day of the books."""
+    return row(connection, "last_close")

@@ -1,0 +1,1 @@
+SELECT loyalty.count_calendar()
