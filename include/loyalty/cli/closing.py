@@ -66,8 +66,7 @@ def ageing(first: FirstOption = None, last: LastOption = None, output: FormatOpt
     """When what was held at the end of each closed day falls due, by month; without days: of the last closed day."""
     start, end = _days(first, last)
     with open_ledger() as ledger:
-        newest = read_books.latest(read_books.closed_days(ledger.connection, None, end))
-        rows = read_books.ageing(ledger.connection, start or (newest and newest["day"]), end)
+        rows = read_books.ageing(ledger.connection, start or read_books.last_closed(ledger.connection, end), end)
     show(rows, output, columns=read_books.AGEING)
 
 

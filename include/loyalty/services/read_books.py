@@ -1,6 +1,6 @@
 """What the books say: days, months, ageing, cohorts. It only reads."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from itertools import groupby
@@ -58,6 +58,12 @@ def cohorts(connection: Connection, day: date | None = None) -> list[Row]:
     return _rows(connection, "books/cohorts", day=day)
 
 
+def last_closed(connection: Connection, up_to: date | None = None) -> date | None:
+    """The last closed day, or the last of those up to a day; None where there is none."""
+    day: date | None = connection.scalar(query("books/last_closed"), {"last": up_to})
+    return day
+
+
 def _month(month: str, days: list[Row]) -> Row:
     first, last = days[0], days[-1]
     summed = {name: sum(row[name] for row in days) for name in (*FLOWS, *(f"{name}_money" for name in FLOWS))}
@@ -77,9 +83,3 @@ def _month(month: str, days: list[Row]) -> Row:
 
 def _rows(connection: Connection, name: str, **binds: object) -> list[Row]:
     return [dict(row) for row in connection.execute(query(name), binds).mappings()]
-
-
-def latest(days: Iterable[Row]) -> Row | None:
-    """The last of the days; None where there is none."""
-    *_, last = (None, *days)
-    return last

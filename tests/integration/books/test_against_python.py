@@ -48,7 +48,20 @@ class Fact:
 FACTS = st.builds(
     Fact,
     kind=st.sampled_from(
-        [*LIVES, "points.loyalty", "spend", "spend", "return", "cancel", "reverse", "restore", "up", "down", "dated", "fix"]
+        [
+            *LIVES,
+            "points.loyalty",
+            "spend",
+            "spend",
+            "return",
+            "cancel",
+            "reverse",
+            "restore",
+            "up",
+            "down",
+            "dated",
+            "fix",
+        ]
     ),
     who=st.integers(0, 1),
     day=st.integers(0, 50),

@@ -157,10 +157,19 @@ def test_the_database_takes_no_day_that_does_not_follow(connection: Connection, 
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        ("UPDATE loyalty.daily_close SET earned = earned + 1, reversed = reversed + 1 WHERE day = '2026-03-02'", "another"),
+        (
+            "UPDATE loyalty.daily_close SET earned = earned + 1, reversed = reversed + 1 WHERE day = '2026-03-02'",
+            "another",
+        ),
         ("UPDATE loyalty.daily_close SET closed_at = now() WHERE day = '2026-03-02'", "another fingerprint"),
-        ("UPDATE loyalty.daily_close_ageing SET points = 99 WHERE day = '2026-03-02'", "its lots less the debts are 99"),
-        ("UPDATE loyalty.daily_close_ageing SET due_month = '2027-01-01' WHERE day = '2026-03-02'", "another fingerprint"),
+        (
+            "UPDATE loyalty.daily_close_ageing SET points = 99 WHERE day = '2026-03-02'",
+            "its lots less the debts are 99",
+        ),
+        (
+            "UPDATE loyalty.daily_close_ageing SET due_month = '2027-01-01' WHERE day = '2026-03-02'",
+            "another fingerprint",
+        ),
         ("DELETE FROM loyalty.daily_close_cohort WHERE day = '2026-03-04'", "another fingerprint"),
         ("DELETE FROM loyalty.daily_close WHERE day = '2026-03-02'", "follows 2026-03-01"),
     ],
@@ -179,7 +188,9 @@ def test_a_counter_that_misses_late_arrivals_stops_the_close(connection: Connect
     close(connection, 3)
     plant.function("loyalty.count_points", ("WHERE e.points IS NOT NULL", "WHERE e.occurred_at >= '2026-03-05'"))
     tell(connection, "points.loyalty", noon(day(1)), 11, who="bob")
-    said = r"2026-03-05 .* its counters come to 70 points, its lots to 81.*2026-03-02 earn: counted 0, recorded 11 .*bob"
+    said = (
+        r"2026-03-05 .* its counters come to 70 points, its lots to 81.*2026-03-02 earn: counted 0, recorded 11 .*bob"
+    )
     with pytest.raises(LoyaltyError, match=said):
         close(connection, 6)
     assert len(booked(connection)) == 4
@@ -263,7 +274,7 @@ def test_a_new_point_value_revalues_what_was_held(connection: Connection) -> Non
 def test_ageing_and_cohorts_come_to_the_closing(connection: Connection) -> None:
     tell(connection, "points.loyalty", noon(day(3)), 20)
     rows = close(connection, 5)
-    held = [row for row in ageing(connection, day(5), day(5))]
+    held = ageing(connection, day(5), day(5))
     assert [of(row, "due_month", "points") for row in held] == [(date(2026, 3, 1), 90)]
     [cohort] = cohorts(connection)
     assert of(cohort, "earned", "redeemed", "expired", "remaining") == (120, 30, 0, 90)
@@ -307,5 +318,3 @@ def test_a_close_needs_no_lock_that_customers_wait_for(connection: Connection, d
         record(other, profile(other, "anna"), "points.loyalty", noon(day(1)), 5)
     [row] = close(connection, 3)
     assert of(row, "prior_days", "closing") == (10, 80)
-
-
