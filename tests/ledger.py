@@ -109,7 +109,9 @@ def wipe(connection: Connection) -> None:
             "TRUNCATE loyalty.event, loyalty.account, loyalty.profile, loyalty.promotion_activation, "
             "loyalty.journey_run, loyalty.journey_chunk, loyalty.journey_member, loyalty.journey_progress, "
             "loyalty.email_progress, loyalty.email, loyalty.reminder, loyalty.email_suppression, loyalty.delivery, "
-            "loyalty.event_source, loyalty.sync_rejection"
+            "loyalty.event_source, loyalty.sync_rejection, "
+            "loyalty.expiry_calendar, loyalty.points_flow, "
+            "loyalty.daily_close, loyalty.daily_close_ageing, loyalty.daily_close_cohort"
         )
     )
     connection.execute(text("UPDATE loyalty.program SET settled_through = '0001-01-01', fingerprint = ''"))

@@ -43,12 +43,16 @@ JOURNEYS = {
     "journey_progress": set[str](),
     "email": {"INSERT", "UPDATE"},
     "email_progress": set[str](),
+    "expiry_calendar": set[str](),
     "reminder": {"INSERT"},
     "email_suppression": {"INSERT"},
     "subscriber": {"INSERT", "UPDATE"},
     "delivery": {"INSERT", "UPDATE", "DELETE"},
     "event_source": {"INSERT", "UPDATE"},
     "sync_rejection": {"INSERT", "UPDATE", "DELETE"},
+    "points_flow": set[str](),
+    **{table: {"INSERT"} for table in ("daily_close", "daily_close_ageing", "daily_close_cohort")},
+    "booked_entry": set[str](),
     "points_entry": set[str](),
     "lot": set[str](),
     "lock_request": set[str](),
@@ -59,7 +63,7 @@ SECRET = {"api_key", "api_key_use"}
 FORGOTTEN = "forgotten_customer"  # the journeys look, so that nobody comes back by an old event
 OPEN = {"schema_version"}
 DOORS = {"admit", "take_events", "read_profile", "read_promotions", "change_promotion"}
-JOURNEYS_ALONE = {"delete_old_events"}
+JOURNEYS_ALONE = {"delete_old_events", "fold_points"}
 OWNERS_ALONE = {"authenticate", "authorize", "may_write", "forget_customer"}
 
 

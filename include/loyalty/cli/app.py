@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 from loyalty.cli import (
     books,
     cancellation,
+    closing,
     definitions,
     deliveries,
     front_door,
@@ -46,6 +47,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Loyalty points: what earns them, what they are, and how they are taken away correctly.",
 )
-parts = (intake, front_door, journeys, cancellation, mail, deliveries, books, definitions, retention, ledger, stack)
+parts = (
+    intake,
+    front_door,
+    journeys,
+    cancellation,
+    mail,
+    deliveries,
+    books,
+    closing,
+    definitions,
+    retention,
+    ledger,
+    stack,
+)
 for part in parts:
     part.add_to(app)

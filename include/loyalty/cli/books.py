@@ -7,6 +7,7 @@ import typer
 from loyalty.cli.output import Format, FormatOption, show
 from loyalty.cli.session import as_day, as_instant, open_ledger
 from loyalty.services import look
+from loyalty.services.count_calendar import count_calendar
 from loyalty.services.reconcile import Finding, awaiting_settlement, broken
 from loyalty.services.reconcile import reconcile as check_invariants
 
@@ -18,7 +19,7 @@ EVENT = ("occurred_at", "action", "points", "params", "source")
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (balances, profile, upcoming, rollforward, reconcile):
+    for command in (balances, profile, upcoming, calendar, rollforward, reconcile):
         app.command()(command)
 
 
@@ -58,6 +59,13 @@ def upcoming(
     with open_ledger() as ledger:
         rows = look.upcoming(ledger.connection, after=as_day(after) if after else None, days=days)
     show(rows, output, columns=UPCOMING)
+
+
+def calendar() -> None:
+    """Count what will expire on which day, by kind, for the dashboard; `loyalty upcoming` shows it as it is now."""
+    with open_ledger() as ledger, ledger.connection.begin():
+        days = count_calendar(ledger.connection)
+    typer.echo(f"{days:,} days and kinds counted")
 
 
 def rollforward(output: FormatOption = Format.TABLE) -> None:

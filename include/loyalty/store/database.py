@@ -24,6 +24,8 @@ READER = "-c role=loyalty_reader -c default_transaction_read_only=on -c statemen
 def open_engine(url: str | URL, session: str = "", **options: Any) -> Engine:
     """An engine whose sessions think in UTC and plan each statement for its values (no generic plans).
 
+    None compiles its statements (jit): over so many partitions that takes longer than to run them.
+
     ``session`` are further settings of every session, as libpq has them.
     """
     try:
@@ -37,7 +39,7 @@ def open_engine(url: str | URL, session: str = "", **options: Any) -> Engine:
     engine = create_engine(
         target.set(drivername="postgresql+psycopg"),
         connect_args={
-            "options": f"-c timezone=UTC -c search_path=public {session}",
+            "options": f"-c timezone=UTC -c search_path=public -c jit=off {session}",
             "prepare_threshold": None,
             "connect_timeout": 10,
         },

@@ -64,7 +64,7 @@ def outstanding(connection: Connection) -> int:
 
 
 def months(connection: Connection) -> list[Row]:
-    """Each month's points earned, redeemed, expired, cancelled and adjusted, net, and what customers held at its end."""
+    """Each month's points earned, redeemed, expired, cancelled and adjusted, net, and those held at its end."""
     return list(rows(connection, "months"))
 
 

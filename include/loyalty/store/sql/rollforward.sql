@@ -1,17 +1,12 @@
--- The program's points by local month: expiry of a midnight closes the day before it.
-WITH entry AS (
-    SELECT date_trunc('month', timezone(program.timezone, occurred_at) - CASE WHEN side = 'expired'
-               THEN interval '1 day' ELSE interval '0' END)::date AS month, effect, side, points
-    FROM loyalty.points_entry CROSS JOIN loyalty.program
-), moved AS (
-    SELECT month,
+-- The program's points by local month: expiry belongs to the day that its midnight begins, as in the books.
+WITH moved AS (
+    SELECT date_trunc('month', day)::date AS month,
            coalesce(sum(points) FILTER (WHERE effect IN ('earn', 'reverse')), 0)::bigint AS earned,
            coalesce(-sum(points) FILTER (WHERE effect IN ('redeem', 'return')), 0)::bigint AS redeemed,
-           coalesce(-sum(points) FILTER (WHERE side = 'expired'), 0)::bigint AS expired,
-           coalesce(-sum(points) FILTER (WHERE effect IN ('cancel', 'adjust') OR (effect = 'restore' AND side = 'used')), 0)::bigint
-               AS other,
+           coalesce(-sum(points) FILTER (WHERE effect = 'expire'), 0)::bigint AS expired,
+           coalesce(-sum(points) FILTER (WHERE effect IN ('cancel', 'adjust', 'restore')), 0)::bigint AS other,
            sum(points)::bigint AS change
-    FROM entry GROUP BY month
+    FROM loyalty.booked_entry GROUP BY 1
 )
 SELECT to_char(month, 'YYYY-MM') AS month,
        (sum(change) OVER months - change)::bigint AS opening, earned, redeemed, expired, other,

@@ -16,9 +16,9 @@ BEGIN
         EXECUTE format('GRANT SELECT ON loyalty.schema_version TO %I', role);
         FOR it IN
             SELECT p.oid::regprocedure AS name, CASE
-                -- These run as their owner: the doors for whoever shows a key, the last one for the journeys.
+                -- These run as their owner: the doors for whoever shows a key, the last two for the journeys.
                 WHEN p.proname IN ('admit', 'take_events', 'read_profile', 'read_promotions', 'change_promotion') THEN '{loyalty_ingest}'
-                WHEN p.proname = 'delete_old_events' THEN '{loyalty_journeys}'
+                WHEN p.proname IN ('delete_old_events', 'fold_points') THEN '{loyalty_journeys}'
                 WHEN p.proname IN ('authenticate', 'authorize', 'may_write', 'forget_customer') THEN '{}'
                 -- All others do no more than the caller could.
                 ELSE '{loyalty_journeys, loyalty_reader}' END::name[] AS roles
@@ -42,7 +42,8 @@ BEGIN
             GRANT INSERT, UPDATE, DELETE ON loyalty.action TO loyalty_journeys;
             GRANT UPDATE ON loyalty.program TO loyalty_journeys;
             GRANT INSERT, UPDATE, DELETE ON loyalty.delivery, loyalty.sync_rejection TO loyalty_journeys;
-            GRANT INSERT ON loyalty.event, loyalty.reminder, loyalty.email_suppression TO loyalty_journeys;
+            GRANT INSERT ON loyalty.event, loyalty.reminder, loyalty.email_suppression,
+                loyalty.daily_close, loyalty.daily_close_ageing, loyalty.daily_close_cohort TO loyalty_journeys;
             GRANT INSERT, UPDATE ON loyalty.profile, loyalty.account, loyalty.promotion, loyalty.promotion_activation,
                 loyalty.journey_run, loyalty.journey_chunk, loyalty.journey_member, loyalty.email, loyalty.subscriber, loyalty.event_source TO loyalty_journeys;
         END IF;

@@ -1,0 +1,5 @@
+-- When the points held at the end of a closed day fall due, month by month, with their money.
+SELECT ageing.day, NULLIF(due_month, '9999-12-01') AS due_month, points, points * point_value AS money, currency
+FROM loyalty.daily_close_ageing AS ageing JOIN loyalty.daily_close USING (day)
+WHERE ageing.day >= coalesce(CAST(:first AS date), ageing.day) AND ageing.day <= coalesce(CAST(:last AS date), ageing.day)
+ORDER BY ageing.day, ageing.due_month
