@@ -23,7 +23,8 @@ from loyalty.local.airflow_rest import RestClient
 from loyalty.local.mail_sink import MailSink
 from loyalty.local.processes import wait_until
 from loyalty.model.program import Program
-from loyalty.store.database import open_engine
+from loyalty.services.grant_roles import create_roles, grant_roles
+from loyalty.store.database import open_engine, transaction
 from mailing import Inbox, mail_of, sink
 
 LAST_DAY = date(1998, 6, 30)
@@ -132,6 +133,9 @@ def _running(new_database: Callable[..., URL]) -> Iterator[RunningAirflow]:
     (home / "program.yaml").write_text(yaml.safe_dump(program.model_dump(mode="json")), encoding="utf-8")
     metadata, ledger = new_database("airflow_meta", migrated=False), new_database("loyalty", migrated=True)
     engine = open_engine(ledger)
+    with transaction(engine) as connection:
+        create_roles(connection)
+        grant_roles(connection)
     with sink() as (inbox, server):
         smtp = MailSink(server.port, home).airflow_connection
         stack = AirflowStack(home, metadata.render_as_string(hide_password=False), airflow_connection(ledger), smtp)

@@ -1,6 +1,5 @@
 """Somebody opens Airflow's UI in a browser and approves one run, and rejects another."""
 
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,29 +7,22 @@ import pytest
 from sqlalchemy import text
 
 from e2e import crowd
+from e2e.browser import SECONDS, logged_in, needs_browser
 from loyalty.local.processes import wait_until
 from loyalty.store.database import transaction
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: `make setup` installs it")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium: `apt-get install chromium` brings it")
+pytestmark = needs_browser
 
 DAG = "batch_cancellation"
 CUSTOMERS = 120
 PROGRAM = crowd.crowd_program(1000, engine="database", exclude_countries=[])
-SECONDS = 120
 
 
 @pytest.fixture(scope="module")
 def page(airflow: Any) -> Iterator[Any]:
     """A page of a browser in which ``admin`` has logged in through the form."""
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1600, "height": 1000})
-        page.set_default_timeout(SECONDS * 1000)
-        log_in(page, airflow)
+    with logged_in(airflow) as page:
         yield page
-        browser.close()
 
 
 @pytest.fixture
@@ -41,14 +33,6 @@ def cancellations(airflow: Any) -> Iterator[None]:
         airflow.api.wait_for_dag(DAG)
         airflow.api.unpause(DAG)
         yield
-
-
-def log_in(page: Any, airflow: Any) -> None:
-    page.goto(airflow.stack.url)
-    page.get_by_label("Username").fill("admin")
-    page.get_by_label("Password").fill(airflow.stack.passwords()["admin"])
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(lambda url: "/auth/login" not in url)
 
 
 def answer(page: Any, airflow: Any, word: str) -> str:

@@ -12,13 +12,14 @@ from sqlalchemy import Connection, Engine
 from loyalty.definitions.load_catalog import load_catalog
 from loyalty.definitions.load_program import load_program
 from loyalty.errors import LoyaltyError
+from loyalty.local.ledger import embedded_ledger
 from loyalty.local.postgres import EmbeddedPostgres
 from loyalty.model.catalog import Catalog
 from loyalty.model.program import Program
 from loyalty.services.apply_program import apply_program
 from loyalty.settings import Settings, load_settings
 from loyalty.store.database import connect, open_engine, transaction
-from loyalty.store.schema import current_version, require_current, upgrade
+from loyalty.store.schema import require_current
 
 DATABASE = "loyalty"
 
@@ -67,11 +68,7 @@ def _embedded(settings: Settings) -> Engine:
         typer.echo("starting the embedded PostgreSQL (`make down` stops it)", err=True)
         server.start()
     server.ensure_database(DATABASE)
-    engine = open_engine(server.url(DATABASE))
-    with transaction(engine) as connection:
-        if current_version(connection) is None:
-            upgrade(connection)
-    return engine
+    return embedded_ledger(server.url(DATABASE))
 
 
 def as_instant(text: str, zone: ZoneInfo) -> datetime:

@@ -1,5 +1,6 @@
 """Definitions: what they say in words and in SQL, what they come to, and for one customer part by part."""
 
+from decimal import Decimal
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query
@@ -63,5 +64,6 @@ def show_definition(ask: Ask, name: Name, customer: Annotated[str, Query(max_len
 
 
 def _histogram(values: Any) -> Any:
-    numbers = [float(value) for value in values if isinstance(value, int | float) or hasattr(value, "as_tuple")]
+    """The numbers that are not zero, which would hide all others."""
+    numbers = [float(value) for value in values if isinstance(value, int | float | Decimal) and value]
     return plots.histogram(numbers) if numbers else None

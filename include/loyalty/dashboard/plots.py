@@ -16,7 +16,7 @@ def bars(x: Sequence[Any], series: Series) -> Markup:
 
 def lines(x: Sequence[Any], series: Series) -> Markup:
     """Lines from point to point, each series filled down to zero."""
-    traces = [go.Scatter(x=x, y=y, name=name, mode="lines", fill="tozeroy") for name, y in series.items()]
+    traces = [go.Scatter(x=x, y=y, name=name, mode="lines+markers", fill="tozeroy") for name, y in series.items()]
     return _json(go.Figure(traces, {"yaxis": {"rangemode": "tozero"}}))
 
 

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator
+from datetime import timedelta
 from itertools import accumulate
 from typing import Annotated, Any
 
@@ -20,6 +21,7 @@ from loyalty.services.list_failures import failed_members
 
 router = APIRouter()
 SHOWN = 50
+TICK = timedelta(seconds=5)
 EXPORTED = (
     "customer_id",
     "reason",
@@ -108,8 +110,12 @@ def _task_link(ask: Asking, view: RunView) -> Any:
 
 
 def _plot(ask: Asking, view: RunView) -> Markup:
-    """Members that have ended, and points taken, as the run went on."""
+    """Members that have ended, as the run went on; progress is kept by five seconds."""
     moments = sorted({one["moment"] for one in view.pace})
     ended = accumulate(sum(one["ended"] for one in view.pace if one["moment"] == moment) for moment in moments)
-    local = [moment.astimezone(ask.program.zone).replace(tzinfo=None).isoformat() for moment in moments]
-    return plots.lines(local, {"members ended": list(ended)})
+    points = [
+        (view.record["started_at"], 0),
+        *((moment + TICK, count) for moment, count in zip(moments, ended, strict=True)),
+    ]
+    local = [moment.astimezone(ask.program.zone).replace(tzinfo=None).isoformat() for moment, _ in points]
+    return plots.lines(local, {"members ended": [count for _, count in points]})

@@ -6,6 +6,7 @@ import shutil
 from sqlalchemy.engine import make_url
 
 from loyalty.local.airflow import AirflowStack
+from loyalty.local.ledger import embedded_ledger
 from loyalty.local.postgres import EmbeddedPostgres
 from loyalty.settings import Settings
 
@@ -31,6 +32,8 @@ class Stack:
         self.postgres.start()
         for name in (METADATA, self.database):
             self.postgres.ensure_database(name)
+        if not self.settings.database_url:
+            embedded_ledger(self.postgres.url(self.database)).dispose()
         airflow = self.airflow
         airflow.migrate()
         airflow.start()

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
+from loyalty.errors import LoyaltyError
 from loyalty.services.insights.rows import Row, row, rows
 
 NEVER = date(1, 1, 1)
@@ -42,8 +43,8 @@ class ProgramView:
 def look_at_program(connection: Connection) -> ProgramView:
     """The program as it is now."""
     found = row(connection, "program")
-    if found is None:
-        raise LookupError("the ledger has no program")
+    if found is None or found["name"] is None:
+        raise LoyaltyError("the ledger keeps to no program yet: any command makes it, like `loyalty program apply`")
     return ProgramView(**found)
 
 
