@@ -24,7 +24,7 @@ def show_program(ask: Ask) -> HTMLResponse:
     """How the program stands now."""
     ask.see_all()
     months = insights.months(ask.connection)
-    since = max(ask.program.settled_through, ask.program.today if ask.program.ends_on is None else insights.NEVER)
+    since = ask.program.last_day
     ahead = insights.calendar(ask.connection, after=since, days=AHEAD)
     return ask.page(
         "program.html.j2",

@@ -38,6 +38,13 @@ function drawAll() {
 }
 
 function take(fresh) {
+  const [mine, theirs] = [document, fresh].map((page) => page.querySelector("main [data-over]"));
+  if (mine.dataset.kind !== theirs.dataset.kind) {
+    mine.replaceWith(document.adoptNode(theirs));
+    drawAll();
+    return;
+  }
+  mine.dataset.over = theirs.dataset.over;
   for (const part of document.querySelectorAll("[data-live]")) {
     const other = fresh.getElementById(part.id);
     if (!other) continue;
@@ -61,7 +68,6 @@ async function refresh() {
     if (answer.ok) {
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
       take(fresh);
-      document.querySelector("main [data-over]").dataset.over = fresh.querySelector("main [data-over]").dataset.over;
     }
     document.body.classList.toggle("stale", !answer.ok);
   } catch {

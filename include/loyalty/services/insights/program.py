@@ -33,6 +33,12 @@ class ProgramView:
         return ZoneInfo(self.timezone)
 
     @property
+    def last_day(self) -> date:
+        """The day up to which there is news: today, or the day last settled of a program that has ended."""
+        ended = self.ends_on is not None and self.ends_on < self.today and self.settled_through > NEVER
+        return self.settled_through if ended else self.today
+
+    @property
     def missing_days(self) -> tuple[date, date] | None:
         """The first and the last midnight that has passed and is not settled; None where all are, or none ever was."""
         last = min(self.today, self.ends_on) if self.ends_on else self.today
