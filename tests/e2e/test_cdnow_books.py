@@ -28,9 +28,10 @@ PROGRAM = program_of()
 CUSTOMER = text("INSERT INTO loyalty.profile (customer_id) SELECT unnest(CAST(:customers AS text[]))")
 FACTS = text(
     "INSERT INTO loyalty.event (profile_id, key, action, occurred_at, points, params, source) "
-    "SELECT profile_id, gen_random_uuid(), CASE WHEN points > 0 THEN 'points.loyalty' ELSE 'client.activatePromotion' END, "
-    "at, points, jsonb_build_object(CASE WHEN points > 0 THEN 'points' ELSE 'promotionRequireRedeemedPoints' END, "
-    "abs(points)), 'test' FROM jsonb_to_recordset(CAST(:facts AS jsonb)) AS f(customer_id text, at timestamptz, points bigint) "
+    "SELECT profile_id, gen_random_uuid(), CASE WHEN points > 0 THEN 'points.loyalty' "
+    "ELSE 'client.activatePromotion' END, at, points, jsonb_build_object(CASE WHEN points > 0 THEN 'points' "
+    "ELSE 'promotionRequireRedeemedPoints' END, abs(points)), 'test' "
+    "FROM jsonb_to_recordset(CAST(:facts AS jsonb)) AS f(customer_id text, at timestamptz, points bigint) "
     "JOIN loyalty.profile USING (customer_id) ORDER BY profile_id, at"
 )
 

@@ -45,7 +45,7 @@ def allocate(price: Decimal, stand_alone: Mapping[str, Decimal]) -> dict[str, De
 
 
 def recognised_in_proportion(allocated: Decimal, redeemed: int | Decimal, expected: int | Decimal) -> Decimal:
-    """Revenue so far, where so many points of those expected in all are redeemed; a new estimate counts for the past too.
+    """Revenue so far, where so many points of those expected in all are redeemed; a new estimate changes the past too.
 
     Breakage is expected, and recognised in proportion to redemptions (ASC 606-10-55-48, IFRS 15.B46).
     """
@@ -55,7 +55,7 @@ def recognised_in_proportion(allocated: Decimal, redeemed: int | Decimal, expect
 
 
 def recognised_at_expiry(allocated: Decimal, standing: Standing) -> Decimal:
-    """Revenue so far, where no breakage is expected: a point is recognised when it is redeemed, expires or is cancelled."""
+    """Revenue so far, where no breakage is expected: a point counts when it is redeemed, expires or is cancelled."""
     if standing.earned <= 0:
         return Decimal(0)
     return allocated * (standing.redeemed + standing.lapsed) / standing.earned

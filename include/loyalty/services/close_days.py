@@ -81,7 +81,7 @@ def _first_open(books: Books, first: date | None, last: date) -> date:
     following = books.last_closed + DAY
     if first and first > following:
         raise LoyaltyError(
-            f"{following} is not closed, and days close in their order: `loyalty close --through {last}` closes them all"
+            f"{following} is not closed, and days close in their order: `loyalty close --through {last}` closes all"
         )
     return following
 

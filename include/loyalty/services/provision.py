@@ -50,7 +50,11 @@ def _lines(program: Program, standing: Standing, day: date) -> Iterator[tuple[st
     yield "observed_redemption", _rate(standing), "the part redeemed of the points that are held no more"
     yield "expected_of_outstanding", rate.quantize(Decimal("0.0001")), "what is then left to redeem of those held"
     yield "cost_per_point", cost, f"given, in {currency}"
-    yield "cost_provision", _money(cost_provision(standing.outstanding, rate, cost)), f"{currency}: held × left × cost"
+    yield (
+        "cost_provision",
+        _money(cost_provision(standing.outstanding, rate, cost)),
+        f"{currency}: held, times left, times cost",
+    )
     yield from _revenue(program, standing)
 
 
@@ -59,7 +63,7 @@ def _revenue(program: Program, standing: Standing) -> Iterator[tuple[str, object
     stated, currency = program.provision, program.currency
     price = standing.earned * program.point_value * stated.expected_redemption
     expected = standing.redeemed + standing.outstanding * expected_of_outstanding(standing, stated.expected_redemption)
-    yield "stand_alone_price", _money(price), f"{currency}: earned × point value × expected redemption"
+    yield "stand_alone_price", _money(price), f"{currency}: earned, times point value, times expected"
     methods = {
         "in_proportion": recognised_in_proportion(price, standing.redeemed, expected),
         "at_expiry": recognised_at_expiry(price, standing),

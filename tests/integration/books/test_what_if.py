@@ -83,5 +83,5 @@ def test_nothing_stays_and_no_purchase_waits(connection: Connection, module_data
 
 
 def test_an_unknown_kind_of_points_is_refused(connection: Connection) -> None:
-    with pytest.raises(LoyaltyError, match="did you mean 'points.survey'"):
+    with pytest.raises(LoyaltyError, match=r"did you mean 'points.survey'"):
         what_if(connection, program_of(validity=KINDS), {"points.survy": 3})
