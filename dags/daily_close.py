@@ -8,7 +8,7 @@ the same to the point, the task fails, says both numbers, and writes nothing.
 
 ## When it runs
 At each midnight of the program's zone. The **partition key** is the business date D (`YYYY-MM-DD`): the run closes
-D − 1, and what is open before it. It waits for its midnight up to 20 hours, and holds no worker meanwhile.
+the day before D, and what is open before it. It waits for its midnight up to 20 hours, and holds no worker meanwhile.
 
 ## Running it again
 Always safe: a closed day stays as it is, and what is told later about it is booked in the first open day, as *prior

@@ -1,4 +1,4 @@
-"""The books of a small ledger in plain Python, point by point: no SQL but to read the events, none of the project's code."""
+"""The books of a small ledger in plain Python, point by point: it reads the events, and nothing else is shared."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -1,15 +1,19 @@
 """Commands of the books: close days, and read what they say."""
 
+from collections.abc import Sequence
 from datetime import date
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from loyalty.cli.output import Format, FormatOption, progress, show
-from loyalty.cli.session import as_day, open_ledger
+from loyalty.cli.session import Ledger, as_day, open_ledger
 from loyalty.errors import LoyaltyError
 from loyalty.services import read_books
 from loyalty.services.close_days import close_days
+from loyalty.services.look import Row
+from loyalty.services.provision import provision
 
 SHORT_DAY = ("day", *read_books.POINTS[:-1], "closing_money", "currency")
 SHORT_MONTH = ("month", *read_books.POINTS[:-1], "closing_money", "currency")
@@ -47,6 +51,9 @@ def books(
     first: FirstOption = None,
     last: LastOption = None,
     by: Annotated[str, typer.Option(help="day or month.")] = "day",
+    xlsx: Annotated[
+        Path | None, typer.Option(help="Write days, ageing, cohorts and provision to this workbook instead.")
+    ] = None,
     output: FormatOption = Format.TABLE,
 ) -> None:
     """The closed days, or months of them: opening, what moved, closing, in points and money."""
@@ -55,6 +62,9 @@ def books(
     start, end = _days(first, last)
     with open_ledger() as ledger:
         days = read_books.closed_days(ledger.connection, start, end)
+        if xlsx:
+            _write(xlsx, ledger, days)
+            return
     if by == "month":
         columns = SHORT_MONTH if output is Format.TABLE else read_books.MONTH
         show(read_books.months(days), output, columns=columns)
@@ -78,6 +88,19 @@ def cohorts(
     with open_ledger() as ledger:
         rows = read_books.cohorts(ledger.connection, as_day(day) if day else None)
     show(rows, output, columns=read_books.COHORT)
+
+
+def _write(path: Path, ledger: Ledger, days: Sequence[Row]) -> None:
+    connection = ledger.connection
+    if not days:
+        raise LoyaltyError("no day of these is closed: there is nothing to write")
+    first, last = days[0]["day"], days[-1]["day"]
+    # What writes workbooks takes half a second to import, and no other command needs it.
+    from loyalty.services.export_books import sheets, write_workbook
+
+    found = read_books.ageing(connection, first, last), read_books.cohorts(connection, last)
+    write_workbook(path, sheets(days, *found, provision(connection, ledger.program, last)))
+    typer.echo(f"{len(days):,} days are in {path}", err=True)
 
 
 def _span(day: str | None, first: str | None, last: str | None, through: str | None) -> tuple[date | None, date]:

@@ -1,4 +1,4 @@
-"""The demonstration: rolling expiry of real purchases, then a batch cancellation of what is left."""
+"""The demonstration: rolling expiry of real purchases, then a batch cancellation of what is left, and the books."""
 
 import shutil
 import time
@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from loyalty.definitions.load_program import load_program
 from loyalty.errors import LoyaltyError
+from loyalty.local.demo_books import show_books
 from loyalty.local.demo_cancellation import show_batch_cancellation
 from loyalty.local.demo_mail import show_mail
 from loyalty.local.demo_rolling import show_rolling_expiry
@@ -46,6 +47,7 @@ def _play(stage: Stage) -> None:
         stage.tell("Every invariant of the ledger")
         stage.loyalty("reconcile")
         show_mail(stage)
+        show_books(stage)
     finally:
         stage.stack.stop()
 

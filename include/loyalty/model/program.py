@@ -14,6 +14,7 @@ from loyalty.model.filters import Filter
 from loyalty.model.frozen import Frozen, Slug, fingerprint_of
 from loyalty.model.mail import NO_MAIL, Mail
 from loyalty.model.program_faults import cross_checked, known_zone
+from loyalty.model.provision import Provision
 from loyalty.model.retention import Retention
 from loyalty.model.sources import EventSource
 
@@ -99,6 +100,7 @@ class Program(Frozen):
     allow_debt: StrictBool = False
     currency: str = Field(pattern=r"^[A-Z]{3}$", description="three capital letters, as in EUR")
     point_value: Decimal = Field(ge=0, description="the money value of one point")
+    provision: Provision = Provision()
     earning_actions: dict[ActionName, EarningAction] = Field(min_length=1)
     earning_rules: tuple[EarningRule, ...] = ()
     promotions: tuple[Promotion, ...] = ()

@@ -14,7 +14,7 @@ from loyalty.services.count_calendar import count_calendar
 
 
 class AwaitSettlement(BaseSensorOperator):
-    """The midnight of the business date is settled; until then the task comes back once a minute, and holds no worker."""
+    """The midnight of the business date is settled; the task looks once a minute, and holds no worker meanwhile."""
 
     def __init__(self, **task: Any) -> None:
         super().__init__(mode="reschedule", poke_interval=60, timeout=timedelta(hours=20).total_seconds(), **task)
@@ -37,7 +37,7 @@ class CountCalendar(BaseOperator):
 
 
 class CloseDays(BaseOperator):
-    """Every day that ended by the business date's midnight is closed; pushes the last of them. Skipped without points."""
+    """Every day that ended by the business date's midnight is closed; pushes the last. Skipped without points."""
 
     def execute(self, context: Context) -> dict[str, Any]:
         last = business_date(context) - timedelta(days=1)

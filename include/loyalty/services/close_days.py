@@ -81,7 +81,7 @@ def _first_open(books: Books, first: date | None, last: date) -> date:
     following = books.last_closed + DAY
     if first and first > following:
         raise LoyaltyError(
-            f"{following} is not closed, and days close in their order: `loyalty close --through {last}` closes them all"
+            f"{following} is not closed, and days close in their order: `loyalty close --through {last}` closes all"
         )
     return following
 
@@ -101,9 +101,12 @@ def _close(connection: Connection, program: Program, first: date, last: date, on
     """Drafts of everything, in temporary tables; compared; written."""
     span = {"first": first, "last": last}
     connection.execute(query("books/open_drafts"))
-    for after, up_to in _slices(connection):
-        connection.execute(query("books/draft_ageing"), span | {"after": after, "up_to": up_to})
-        connection.execute(query("books/draft_cohorts"), {"last": last, "after": after, "up_to": up_to})
+    for after, up_to in slices(connection):
+        connection.execute(query("books/draft_entries"), {"last": last, "after": after, "up_to": up_to})
+        connection.execute(query("books/measure_entries"))
+        connection.execute(query("books/draft_ageing"), {"first": first})
+        connection.execute(query("books/draft_cohorts"))
+        connection.execute(query("books/clear_entries"))
         if on_slice:
             on_slice(up_to)
     worth = {"point_value": program.point_value, "currency": program.currency, "fingerprint": program.fingerprint()}
@@ -114,7 +117,8 @@ def _close(connection: Connection, program: Program, first: date, last: date, on
     connection.execute(query("books/write_days"))
 
 
-def _slices(connection: Connection) -> Iterator[tuple[int, int]]:
+def slices(connection: Connection) -> Iterator[tuple[int, int]]:
+    """Each slice of the customers: after this profile, up to that one."""
     bounds = connection.scalars(query("profile_bounds"), {"size": SLICE, "run_id": None}).all()
     return pairwise([0, *bounds])
 

@@ -143,7 +143,7 @@ class Teller:
             before = state_of_books(self.connection)
         if before.last_closed and before.last_closed >= last:
             return
-        rows = [row for row in close_days(self.connection, self.program, first=None, last=last)]
+        rows = list(close_days(self.connection, self.program, first=None, last=last))
         new = [row for row in rows if before.last_closed is None or row["day"] > before.last_closed]
         with self.connection.begin():
             self._compare(new)

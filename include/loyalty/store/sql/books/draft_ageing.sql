@@ -1,14 +1,11 @@
--- Of a slice of the customers, lot by lot: by how much the points due in each month (null: the debts) change on each day from the
+-- Of a slice of the customers, from their entries, lot by lot: by how much the points due in each month (null: the debts) change on each day from the
 -- first to the last; what was before is of the first. All losses are charged to the points that are due soonest, as in loyalty.lot:
--- what a month still holds is what is left of it and all months before, less what was left of those. It reads events, no counter.
+-- what a month still holds is what is left of it and all months before, less what was left of those. It reads no counter.
 INSERT INTO draft_ageing (day, due_month, points)
-WITH entry AS MATERIALIZED (
-    SELECT e.profile_id, greatest(e.day, CAST(:first AS date)) AS day, e.amount,
-           CASE WHEN e.side = 'collected' THEN coalesce(date_trunc('month', e.due_on)::date, date '9999-12-01') END AS due_month
-    FROM (SELECT profile_id FROM loyalty.account WHERE profile_id > :after AND profile_id <= :up_to AND latest_at IS NOT NULL) AS wanted
-    -- OFFSET 0 keeps it one look-up for each profile, in its partition, by the index event_occurred_at.
-    CROSS JOIN LATERAL (SELECT * FROM loyalty.booked_entry AS b WHERE b.profile_id = wanted.profile_id OFFSET 0) AS e
-    WHERE e.day <= CAST(:last AS date)
+WITH entry AS (
+    SELECT profile_id, greatest(day, CAST(:first AS date)) AS day, amount,
+           CASE WHEN side = 'collected' THEN coalesce(date_trunc('month', due_on)::date, date '9999-12-01') END AS due_month
+    FROM draft_entry
 ), step AS (
     SELECT profile_id, day,
            sum(coalesce(sum(amount) FILTER (WHERE due_month IS NULL), 0)) OVER (PARTITION BY profile_id ORDER BY day) AS lost

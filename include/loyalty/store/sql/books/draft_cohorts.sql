@@ -2,12 +2,8 @@
 -- on the stack of the lots, soonest due first, in the order of time; what of a lot an expiry or a cancellation covers is its own, and
 -- all other losses are redeemed. What lies outside every lot (debts, returns of what was never earned) is of the month 0001-01-01.
 INSERT INTO draft_cohort (earned_month, earned, expired, cancelled, remaining)
-WITH entry AS MATERIALIZED (
-    SELECT e.profile_id, e.key, e.side, e.amount, e.occurred_at, e.at, e.due_on, e.lot_key,
-           CASE WHEN e.effect IN ('cancel', 'restore') THEN 'cancel' ELSE e.effect END AS kind
-    FROM (SELECT profile_id FROM loyalty.account WHERE profile_id > :after AND profile_id <= :up_to AND latest_at IS NOT NULL) AS wanted
-    CROSS JOIN LATERAL (SELECT * FROM loyalty.booked_entry AS b WHERE b.profile_id = wanted.profile_id OFFSET 0) AS e
-    WHERE e.day <= CAST(:last AS date)
+WITH entry AS (
+    SELECT draft_entry.*, CASE WHEN effect IN ('cancel', 'restore') THEN 'cancel' ELSE effect END AS kind FROM draft_entry
 ), lot AS (
     SELECT profile_id, lot_key, min(at) AS earned_at, min(due_on) AS due_on, sum(amount) AS points
     FROM entry WHERE side = 'collected' GROUP BY profile_id, lot_key

@@ -1,0 +1,2 @@
+-- Room for the next slice.
+TRUNCATE draft_entry
