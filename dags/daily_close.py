@@ -3,8 +3,9 @@
 ## What it does
 `await_settlement` waits until *rolling_expiry* has settled the midnight ▸ `close_days` writes, for each open day, what
 customers held, earned, spent, lost and hold, in points and money; when what they hold falls due; and what became of the
-points of each month ▸ `count_calendar` counts what will expire on which day, for the dashboard. Points are counted as they are booked and computed lot by lot from the events: where both are not
-the same to the point, the task fails, says both numbers, and writes nothing.
+points of each month ▸ `count_calendar` counts what will expire on which day, for the dashboard. Points are counted as
+they are booked, and computed lot by lot from the events: where both are not the same to the point, the task fails, says
+both numbers, and writes nothing.
 
 ## When it runs
 At each midnight of the program's zone. The **partition key** is the business date D (`YYYY-MM-DD`): the run closes
