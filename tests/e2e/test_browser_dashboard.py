@@ -81,7 +81,7 @@ def watch(page: Any, inside: Any) -> list[int]:
             picture(page, f"during-{len(seen)}")
         return bool(inside.locator("main [data-over=yes]").count())
 
-    assert wait_until(is_over, SECONDS, interval=0.1)
+    assert wait_until(is_over, 3 * SECONDS, interval=0.1)
     assert inside.evaluate("window.neverReloaded") is True
     return seen
 

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import HTMLResponse
@@ -9,6 +10,7 @@ from fastapi.responses import HTMLResponse
 from loyalty.dashboard import plots
 from loyalty.dashboard.asking import Ask
 from loyalty.definitions.load_catalog import load_catalog
+from loyalty.errors import LoyaltyError
 from loyalty.model.references import AnyDefinition
 from loyalty.model.segments import Segment
 from loyalty.services.explain import Part, explain, explain_for, words_of
@@ -38,10 +40,11 @@ def show_definition(ask: Ask, name: Name, customer: Annotated[str, Query(max_len
     ask.see_all()
     program = applied_program(ask.connection)
     catalog = load_catalog(program)
-    found = catalog.find(name)
-    if not found:
-        raise HTTPException(404, f"there is no definition {name!r}")
-    one, as_of = found[0], ask.program.now
+    try:
+        one = catalog.find(_name_or_id(name))[0]
+    except LoyaltyError as error:
+        raise HTTPException(404, str(error)) from None
+    as_of = ask.program.now
     drawn = sample(ask.connection, catalog, program, one, as_of)
     parts: list[Part] | None = None
     if customer.strip():
@@ -61,6 +64,14 @@ def show_definition(ask: Ask, name: Name, customer: Annotated[str, Query(max_len
         parts=parts,
         as_of=as_of,
     )
+
+
+def _name_or_id(words: str) -> str | UUID:
+    """A value and a segment may share a name; an id is one definition's."""
+    try:
+        return UUID(words)
+    except ValueError:
+        return words
 
 
 def _histogram(values: Any) -> Any:
