@@ -92,6 +92,11 @@ MAKING = (
     LEFT JOIN loyalty.promotion_activation AS paid USING (profile_id)
     ORDER BY profile_id
     """,
+    """
+    INSERT INTO loyalty.points_flow (day, effect, slot, points, event_count)
+    SELECT loyalty.book_day(occurred_at, :zone), effect, 0, sum(event.points), count(*)
+    FROM loyalty.event JOIN loyalty.action USING (action) WHERE event.points IS NOT NULL GROUP BY 1, 2
+    """,
     "UPDATE loyalty.program SET settled_through = timezone(:zone, CAST(:now AS timestamptz))::date",
     # What a run must come to: all that is neither expired nor recent. What a promotion returns goes with the rest.
     """

@@ -11,7 +11,7 @@ from loyalty.definitions.load_program import load_program
 from loyalty.definitions.retention import retentions
 from loyalty.services.campaigns import Campaigns
 from loyalty.services.explain import explain as explain_definition
-from loyalty.services.explain import explain_for
+from loyalty.services.explain import explain_for, plan_of
 from loyalty.services.look import find_profile
 from loyalty.settings import load_settings
 
@@ -47,7 +47,7 @@ def explain(
             asked = (ledger.connection, ledger.catalog, ledger.program, definition, instant)
             if profile is None:
                 said = explain_definition(*asked)
-                typer.echo(f"\n{said.words}\n\n{said.sql}\n\n{said.plan}\n")
+                typer.echo(f"\n{said.words}\n\n{said.sql}\n\n{plan_of(*asked)}\n")
             else:
                 parts = explain_for(*asked, find_profile(ledger.connection, profile)["profile_id"])
                 show([vars(part) for part in parts], Format.TABLE, columns=("name", "value", "words"))

@@ -1,19 +1,23 @@
 """Definitions: what they say in words and in SQL, what they come to, and for one customer part by part."""
 
+from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
 from fastapi import APIRouter, HTTPException, Query
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, PlainTextResponse
+from sqlalchemy import Connection
 
 from loyalty.dashboard import plots
 from loyalty.dashboard.asking import Ask
 from loyalty.definitions.load_catalog import load_catalog
 from loyalty.errors import LoyaltyError
+from loyalty.model.catalog import Catalog
+from loyalty.model.program import Program
 from loyalty.model.references import AnyDefinition
 from loyalty.model.segments import Segment
-from loyalty.services.explain import Part, explain, explain_for, words_of
+from loyalty.services.explain import Part, explain, explain_for, plan_of, words_of
 from loyalty.services.insights.customers import look_at_customer
 from loyalty.services.insights.definitions import applied_program, sample
 
@@ -37,6 +41,49 @@ def show_definitions(ask: Ask) -> HTMLResponse:
 @router.get("/definition", response_class=HTMLResponse)
 def show_definition(ask: Ask, name: Name, customer: Annotated[str, Query(max_length=1000)] = "") -> HTMLResponse:
     """One definition; for a customer with the value of each part that it rests on."""
+    told = _told(ask, name)
+    parts: list[Part] | None = None
+    if customer.strip():
+        view = look_at_customer(ask.connection, customer.strip(), size=0)
+        parts = [] if view is None else list(explain_for(*told, view.account["profile_id"]))
+    return ask.page(
+        "definition.html.j2",
+        at="definitions",
+        one=told.definition,
+        kind=type(told.definition).__name__,
+        told=explain(*told),
+        customer=customer.strip(),
+        parts=parts,
+        as_of=told.as_of,
+    )
+
+
+@router.get("/definition/size", response_class=HTMLResponse)
+def show_size(ask: Ask, name: Name) -> HTMLResponse:
+    """What the definition comes to, as a part of its page that may take a second."""
+    told = _told(ask, name)
+    drawn = sample(*told)
+    is_segment = isinstance(told.definition, Segment)
+    return ask.page("size.html.j2", at="definitions", drawn=drawn, is_segment=is_segment, plot=_histogram(drawn.values))
+
+
+@router.get("/definition/plan", response_class=PlainTextResponse)
+def show_plan(ask: Ask, name: Name) -> str:
+    """PostgreSQL's plan for the whole program."""
+    return plan_of(*_told(ask, name))
+
+
+class Told(NamedTuple):
+    """A definition of the program that the ledger works by, as of now: what services take."""
+
+    connection: Connection
+    catalog: Catalog
+    program: Program
+    definition: AnyDefinition
+    as_of: datetime
+
+
+def _told(ask: Ask, name: str) -> Told:
     ask.see_all()
     program = applied_program(ask.connection)
     catalog = load_catalog(program)
@@ -44,26 +91,7 @@ def show_definition(ask: Ask, name: Name, customer: Annotated[str, Query(max_len
         one = catalog.find(_name_or_id(name))[0]
     except LoyaltyError as error:
         raise HTTPException(404, str(error)) from None
-    as_of = ask.program.now
-    drawn = sample(ask.connection, catalog, program, one, as_of)
-    parts: list[Part] | None = None
-    if customer.strip():
-        view = look_at_customer(ask.connection, customer.strip(), size=0)
-        own = None if view is None else view.account["profile_id"]
-        parts = [] if own is None else list(explain_for(ask.connection, catalog, program, one, as_of, own))
-    return ask.page(
-        "definition.html.j2",
-        at="definitions",
-        one=one,
-        kind=type(one).__name__,
-        told=explain(ask.connection, catalog, program, one, as_of),
-        drawn=drawn,
-        is_segment=isinstance(one, Segment),
-        plot=_histogram(drawn.values),
-        customer=customer.strip(),
-        parts=parts,
-        as_of=as_of,
-    )
+    return Told(ask.connection, catalog, program, one, ask.program.now)
 
 
 def _name_or_id(words: str) -> str | UUID:

@@ -18,11 +18,10 @@ from loyalty.store.tables import profile
 
 @dataclass(frozen=True)
 class Explanation:
-    """``sql`` has its values written in, and can be run as it is; ``plan`` is PostgreSQL's for the whole program."""
+    """``sql`` has its values written in, and can be run as it is."""
 
     words: str
     sql: str
-    plan: str
 
 
 @dataclass(frozen=True)
@@ -37,11 +36,17 @@ class Part:
 def explain(
     connection: Connection, catalog: Catalog, program: Program, definition: AnyDefinition, as_of: datetime
 ) -> Explanation:
-    """The definition's statement as of an instant, and how PostgreSQL would run it."""
+    """The definition in words, and its statement as of an instant."""
     bound = _statement(catalog, program, definition).params(as_of=as_of)
     written = bound.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
-    plan = connection.scalars(Explain(bound))
-    return Explanation(words_of(definition), str(written), "\n".join(plan))
+    return Explanation(words_of(definition), str(written))
+
+
+def plan_of(
+    connection: Connection, catalog: Catalog, program: Program, definition: AnyDefinition, as_of: datetime
+) -> str:
+    """How PostgreSQL would run the definition's statement for the whole program."""
+    return "\n".join(connection.scalars(Explain(_statement(catalog, program, definition).params(as_of=as_of))))
 
 
 def explain_for(

@@ -159,7 +159,8 @@ def test_every_definition_has_a_page_with_words_sql_and_size(
     for name in ("points_to_cancel", "points_to_expire", "current_balance"):
         page = ask(client, "/ui/definition", name=name, customer="anna")
         assert "SELECT" in page
-        assert "1</data> of <data" in page.replace("\n", "")
+        assert "1</data> of <data" in ask(client, "/ui/definition/size", name=name)
+        assert "Scan" in ask(client, "/ui/definition/plan", name=name)
     assert client.get("/ui/definition", params={"name": "nothing"}).status_code == 404
     assert "Nobody has the id" in ask(client, "/ui/definition", name="current_balance", customer="zoe")
 

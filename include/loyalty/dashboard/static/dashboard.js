@@ -90,8 +90,17 @@ function follow(click) {
 
 theme();
 document.addEventListener("click", follow);
+// What takes longer comes after the page.
+async function fill(place) {
+  const answer = await fetch(place.dataset.fetch, { credentials: "same-origin" });
+  if (answer.ok) place.innerHTML = await answer.text();
+  else place.textContent = "This could not be counted within ten seconds.";
+  if (window.Plotly) place.querySelectorAll("[data-plot]").forEach(draw);
+}
+
 addEventListener("DOMContentLoaded", () => {
   drawAll();
+  document.querySelectorAll("[data-fetch]").forEach(fill);
   setTimeout(refresh, PULSE);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { theme(); drawAll(); });
   try {
