@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -23,8 +24,7 @@ def search(ask: Ask, words: Annotated[str, Query(max_length=1000)] = "") -> Resp
     attribute = applied_program(ask.connection).mail.address_attribute
     found = find_customers(ask.connection, wanted, address_attribute=attribute) if wanted else []
     if len(found) == 1:
-        page = ask.request.url_for("show_customer").include_query_params(id=found[0]["customer_id"])
-        return RedirectResponse(f"{page.path.rpartition('/')[2]}?{page.query}", 303)
+        return RedirectResponse("customer?" + urlencode({"id": found[0]["customer_id"]}), 303)
     return ask.page("customers.html.j2", at="customers", words=wanted, found=found)
 
 

@@ -22,7 +22,7 @@ function draw(place) {
     ...figure.layout, template: undefined, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { color: style.color, family: style.fontFamily, size: 12 }, margin: { t: 10, r: 10, b: 40, l: 50 }, height: 260,
     xaxis: { ...axis, ...figure.layout.xaxis }, yaxis: { ...axis, ...figure.layout.yaxis },
-    legend: { orientation: "h", y: 1.15 }, separators: place.dataset.separators,
+    legend: { orientation: "h", y: 1, yanchor: "bottom" }, separators: place.dataset.separators,
   };
   let surface = place.querySelector(".surface");
   if (!surface) {
