@@ -1,10 +1,15 @@
-"""How many random examples a property test tries: a few, or with --all many times as many."""
+"""How much a test does: a little, or with --all many times as much."""
 
 import os
 
 from hypothesis import HealthCheck, settings
 
 ALL = "LOYALTY_TEST_ALL"
+
+
+def thorough(many: int, few: int) -> int:
+    """How large a test is: ``many`` with --all, ``few`` without."""
+    return many if os.environ.get(ALL) else few
 
 
 def examples(few: int) -> settings:

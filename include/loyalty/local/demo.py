@@ -47,7 +47,7 @@ def _play(stage: Stage) -> None:
         stage.tell("Every invariant of the ledger")
         stage.loyalty("reconcile")
         show_mail(stage)
-        show_books(stage)
+        show_books(stage, stories)
     finally:
         stage.stack.stop()
 

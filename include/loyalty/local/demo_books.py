@@ -2,28 +2,53 @@
 
 import csv
 import json
-from datetime import timedelta
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import date, timedelta
 
 from loyalty.errors import LoyaltyError
 from loyalty.local.demo_rolling import FIRST, LAST
+from loyalty.local.simulation import Story
 from loyalty.local.stage import Stage
 
 
-def show_books(stage: Stage) -> None:
-    """Every day of the purchase log is closed, and agrees with the roll-forward and with the balances to the point."""
+def show_books(stage: Stage, stories: Mapping[str, Story]) -> None:
+    """Every day of the purchase log is closed, and is to the point what simulation, months and balances say."""
     stage.tell("The books: every day closed for good")
     days = json.loads(stage.loyalty("close", "--from", str(FIRST), "--to", str(LAST), "--format", "json", echo=False))
+    _compare("the simulation", [_moved(day) for day in days], list(_simulated(stories)))
     booked = json.loads(stage.loyalty("books", "--by", "month", "--format", "json", echo=False))
     rolled = json.loads(stage.loyalty("rollforward", "--format", "json", echo=False))
-    _compare("rollforward", [_month(row) for row in booked], rolled[: len(booked)])
+    _compare("`loyalty rollforward`", [_month(row) for row in booked], rolled[: len(booked)])
     held = stage.loyalty("balances", "--as-of", str(LAST + timedelta(days=1)), "--format", "csv", echo=False)
-    _compare("balances", days[-1]["closing"], sum(int(row["balance"]) for row in csv.DictReader(held.splitlines())))
+    _compare(
+        "`loyalty balances`", days[-1]["closing"], sum(int(row["balance"]) for row in csv.DictReader(held.splitlines()))
+    )
     stage.loyalty("reconcile", echo=False)
     last = days[-1]
     stage.say(
         f"{len(days)} days closed, {last['day']} with {last['closing']:,} points = {last['currency']} "
-        f"{last['closing_money']}: books, rollforward, balances and reconcile agree to the point"
+        f"{last['closing_money']}: books, simulation, months, balances and reconcile agree on every day, to the point"
     )
+
+
+def _moved(row: Mapping[str, object]) -> tuple[object, ...]:
+    """What moved on a day of the books, and what was held at its end."""
+    return tuple(row[name] for name in ("day", "earned", "redeemed", "expired", "closing"))
+
+
+def _simulated(stories: Mapping[str, Story]) -> Iterator[tuple[object, ...]]:
+    """The same of every day, by plain Python."""
+    earned, redeemed, expired = (Counter[date]() for _ in range(3))
+    for story in stories.values():
+        earned.update(story.earned)
+        redeemed.update(story.redeemed)
+        expired.update(story.expired)
+    closing = 0
+    for n in range((LAST - FIRST).days + 1):
+        day = FIRST + timedelta(days=n)
+        closing += earned[day] - redeemed[day] - expired[day]
+        yield str(day), earned[day], redeemed[day], expired[day], closing
 
 
 def _month(row: dict[str, int]) -> dict[str, int]:
@@ -41,4 +66,4 @@ def _month(row: dict[str, int]) -> dict[str, int]:
 
 def _compare(name: str, books: object, other: object) -> None:
     if books != other:
-        raise LoyaltyError(f"the books say {books}, and `loyalty {name}` says {other}")
+        raise LoyaltyError(f"the books say {books}, and {name} says {other}")
