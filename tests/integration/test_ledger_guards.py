@@ -251,6 +251,15 @@ FAULTS = {
     "a guard of replicas": ("7_events_stay", "ALTER TABLE loyalty.event_3 ENABLE REPLICA TRIGGER b_book_events"),
     "a guard of profiles": ("7_events_stay", "ALTER TABLE loyalty.profile DISABLE TRIGGER open_accounts"),
     "a total": ("6_members_add_up", "UPDATE loyalty.journey_run SET points = points + 1"),
+    "a member whose end was not counted": (
+        "6_progress_is_kept",
+        "UPDATE loyalty.journey_member SET state = 'failed', reason = 'lock_timeout'",
+    ),
+    "a count of members": ("6_progress_is_kept", "UPDATE loyalty.journey_progress SET points = points + 1"),
+    "a count of mail": (
+        "6_progress_is_kept",
+        "INSERT INTO loyalty.email_progress SELECT run_id, 'x', 'sent', '', 1, 1 FROM loyalty.journey_run",
+    ),
     "another expiry": (
         "8_expiry_follows_the_rule",
         "UPDATE loyalty.event SET points = -99 WHERE action = 'points.expire'",

@@ -9,6 +9,10 @@ WITH wanted AS (
     UNION ALL
     SELECT 'loyalty.profile'::regclass, unnest(ARRAY['open_accounts', 'profiles_stay'])
     UNION ALL
+    SELECT 'loyalty.journey_member'::regclass, 'count_members'
+    UNION ALL
+    SELECT 'loyalty.email'::regclass, unnest(ARRAY['count_mail', 'count_mail_owed'])
+    UNION ALL
     SELECT 'loyalty.program'::regclass, 'counters_follow_the_zone'
     UNION ALL
     SELECT 'loyalty.daily_close'::regclass, unnest(ARRAY['days_are_chained', 'closed_days_stay'])
