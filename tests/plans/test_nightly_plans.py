@@ -1,5 +1,6 @@
 """What runs every night costs what falls due, not what the program holds."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -70,7 +71,7 @@ def test_the_amounts_of_the_unsettled_are_looked_up_not_scanned(ledger: Connecti
     found = plan(ledger, amounts)
     assert "account_settle_on" in found
     assert "Seq Scan on event" not in found
-    assert "_profile_id_occurred_at_idx" in found or "event_occurred_at" in found
+    assert re.search(r"Index Cond: \(+profile_id = account.profile_id", found)
     values = ledger.execute(amounts, {"as_of": AS_OF}).all()
     assert len(values) == UNSETTLED
 
