@@ -202,16 +202,8 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize(
-    "way",
-    [
-        "one single run as of the last day",
-        *map(
-            exhaustive,
-            ("days in random order", "days in reverse", "every day twice", "a second time over days already run"),
-        ),
-    ],
-)
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("way", WAYS)
 def test_the_net_does_not_depend_on_the_runs(
     server: URL, history: str, stories: Mapping[str, Mapping[str, Story]], way: str
 ) -> None:
