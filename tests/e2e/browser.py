@@ -16,16 +16,21 @@ SECONDS = 120
 
 
 @contextmanager
-def logged_in(airflow: Any, user: str = "admin") -> Iterator[Any]:
-    """A page of a browser in which the user has logged in through the form."""
+def logged_in(airflow: Any) -> Iterator[Any]:
+    """A page of a browser in which the administrator has logged in through the form."""
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1600, "height": 1000})
-        page.set_default_timeout(SECONDS * 1000)
-        page.goto(airflow.stack.url)
-        page.get_by_label("Username").fill(user)
-        page.get_by_label("Password").fill(airflow.stack.passwords()[user])
-        page.get_by_role("button", name="Sign in").click()
-        page.wait_for_url(lambda url: "/auth/login" not in url)
-        yield page
+        yield log_in(browser, airflow, "admin")
         browser.close()
+
+
+def log_in(browser: Any, airflow: Any, user: str) -> Any:
+    """A page of this browser, which shares nothing with others, after the user has logged in."""
+    page = browser.new_page(viewport={"width": 1600, "height": 1000})
+    page.set_default_timeout(SECONDS * 1000)
+    page.goto(airflow.stack.url)
+    page.get_by_label("Username").fill(user)
+    page.get_by_label("Password").fill(airflow.stack.passwords()[user])
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(lambda url: "/auth/login" not in url)
+    return page

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from e2e import crowd
-from e2e.browser import SECONDS, logged_in, needs_browser
+from e2e.browser import SECONDS, log_in, logged_in, needs_browser
 from loyalty.local.processes import wait_until
 from loyalty.services.close_days import close_days
 from loyalty.services.count_calendar import count_calendar
@@ -192,10 +192,10 @@ def yesterday(connection: Any) -> Any:
 
 
 @pytest.mark.usefixtures("watched")
-def test_a_viewer_looks_and_anonymous_does_not(airflow: Any) -> None:
-    with logged_in(airflow, "viewer") as page:
-        page.goto(f"{airflow.stack.url}/plugin/loyalty")
-        assert frame(page).get_by_text("Points outstanding").count() == 1
+def test_a_viewer_looks_and_anonymous_does_not(page: Any, airflow: Any) -> None:
+    theirs = log_in(page.context.browser, airflow, "viewer")
+    theirs.goto(f"{airflow.stack.url}/plugin/loyalty")
+    frame(theirs).get_by_text("Points outstanding").wait_for()
     for path in ("program", "runs", "run?run=1", "customers", "customer?id=x", "definitions"):
         assert httpx.get(f"{airflow.stack.url}/loyalty/ui/{path}", trust_env=False).status_code == 401
     for path in ("docs", "openapi.json"):
