@@ -6,6 +6,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from sqlalchemy import text
+
+from loyalty.local.processes import wait_until
+from loyalty.store.database import transaction
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: `make setup` installs it")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -13,6 +17,7 @@ needs_browser = pytest.mark.skipif(
     CHROMIUM is None, reason="there is no chromium: `apt-get install chromium` brings it"
 )
 SECONDS = 120
+DAG = "batch_cancellation"
 
 
 @contextmanager
@@ -34,3 +39,21 @@ def log_in(browser: Any, airflow: Any, user: str) -> Any:
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url(lambda url: "/auth/login" not in url)
     return page
+
+
+def answer(page: Any, airflow: Any, dag_run: str, word: str) -> None:
+    """Somebody has opened the question whether a cancellation may go on, read it, and clicked on this button."""
+    assert wait_until(lambda: airflow.api.question(DAG, dag_run, "approve_run"), SECONDS, interval=0.5)
+    page.goto(f"{airflow.stack.url}/dags/{DAG}/runs/{dag_run}/tasks/approve_run/required_actions")
+    page.get_by_text("are to be cancelled").wait_for()
+    page.get_by_role("button", name=word, exact=True).click()
+
+
+def decision(airflow: Any, dag_run: str) -> tuple[Any, ...]:
+    """What the run's record says of the decision: how it ended, what was decided, by whom, and whether in time."""
+    asked = text(
+        "SELECT state, decision, decided_by, decided_at BETWEEN started_at AND clock_timestamp() AS in_time "
+        "FROM loyalty.journey_run WHERE run_key = :key"
+    )
+    with transaction(airflow.ledger) as connection:
+        return tuple(connection.execute(asked, {"key": dag_run}).one())
