@@ -63,7 +63,7 @@ with DAG(
 ):
     (
         SelectMembers(task_id="select_members", segment="{{ params.segment }}")
-        >> ExpirePoints(task_id="expire_points")
+        >> ExpirePoints(task_id="expire_points", segment="{{ params.segment }}")
         >> Reconcile(task_id="reconcile")
         >> SendMail(task_id="send_mail")
         >> Report(task_id="report", trigger_rule="none_failed")

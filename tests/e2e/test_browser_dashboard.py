@@ -35,6 +35,18 @@ ENDED = text(
     "FROM loyalty.journey_member AS member WHERE run_id = :run GROUP BY run_id"
 )
 
+# Of each table of the page: its numbers row by row, as the database has them.
+TABLES = {
+    "reasons": "SELECT count(*), sum(approved)::bigint FROM loyalty.journey_member "
+    "WHERE run_id = :run AND state = 'failed' GROUP BY reason ORDER BY count(*) DESC, reason",
+    "chunks": "SELECT count(*), count(*) FILTER (WHERE state IN ('completed', 'failed')), "
+    "count(*) FILTER (WHERE state = 'failed'), sum(points)::bigint FROM loyalty.journey_member "
+    "JOIN loyalty.journey_chunk USING (run_id) WHERE run_id = :run "
+    "AND profile_id BETWEEN first_profile_id AND last_profile_id GROUP BY chunk ORDER BY chunk",
+    "list": "SELECT approved FROM loyalty.journey_member WHERE run_id = :run AND state = 'failed' "
+    "ORDER BY profile_id LIMIT 50",
+}
+
 
 @pytest.fixture(scope="module")
 def page(airflow: Any) -> Iterator[Any]:
@@ -93,6 +105,17 @@ def cards(inside: Any) -> dict[str, int]:
     return {words: card(inside, words) for words in found}
 
 
+def table(inside: Any, part: str) -> list[tuple[int, ...]]:
+    """The numbers of a table of the page, row by row."""
+    rows = inside.locator(f"#{part} tbody tr").all()
+    return [tuple(int(one.get_attribute("value")) for one in row.locator("data").all()) for row in rows]
+
+
+def told_rows(airflow: Any, statement: str, run: int) -> list[tuple[int, ...]]:
+    with transaction(airflow.ledger) as connection:
+        return [tuple(row) for row in connection.execute(text(statement), {"run": run})]
+
+
 def run_number(airflow: Any, key: str) -> int:
     with transaction(airflow.ledger) as connection:
         return int(connection.scalar(text("SELECT run_id FROM loyalty.journey_run WHERE run_key = :k"), {"k": key}))
@@ -137,6 +160,8 @@ def test_the_numbers_moved_by_themselves_and_ended_as_the_databases(
     run_id = run_number(airflow, key)
     assert wait_until(lambda: cards(inside) == told(airflow, ENDED, run=run_id), SECONDS, interval=0.5), cards(inside)
     assert cards(inside)["Failed"] == CUSTOMERS // 100  # those of an excluded country
+    for part, statement in TABLES.items():
+        assert table(inside, part) == told_rows(airflow, statement, run_id), part
     picture(page, "after")
 
 

@@ -156,3 +156,16 @@ def test_two_may_apply_new_rules_at_once(module_database: Engine, busy: Connecti
     for thread in threads:
         thread.join()
     assert marks(busy) == {date(1, 1, 1)}
+
+
+def test_while_new_rules_wait_for_a_long_reader_whoever_books_is_let_through(
+    module_database: Engine, busy: Connection
+) -> None:
+    with busy.begin():
+        busy.execute(text("SELECT FROM loyalty.program"))  # as a close of the books does, for minutes
+        thread = applying(module_database, LONGER)
+        with transaction(module_database) as own:
+            record(own, profile(own, "a new customer"), "points.loyalty", FIRST, 10)
+        assert thread.is_alive()
+    thread.join()
+    assert marks(busy) == {date(1, 1, 1)}

@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, text
 
 from ledger import balance, profile, program_of, record, settle
 from loyalty.services.apply_program import apply_program
@@ -36,3 +36,23 @@ def test_one_missed_night(database: Engine, segment: str, skipped: date | None, 
             if night != skipped:
                 settle(connection, PROGRAM, night, segment=segment)
         assert [balance(connection, customer) for customer in customers] == left
+
+
+def test_a_run_of_some_customers_settles_the_program_only_where_it_leaves_nobody_out(database: Engine) -> None:
+    """Else the books would close a day whose expiry is missing."""
+    with transaction(database) as connection:
+        apply_program(connection, PROGRAM)
+        for n, name in enumerate(("first", "second")):
+            record(connection, profile(connection, name), "points.loyalty", EARNED + timedelta(days=n), 100)
+    with database.connect() as connection:
+        settle(connection, PROGRAM, DUE + timedelta(days=1), segment="seed_points_to_expire")
+        assert settled_through(connection) < DUE  # the first customer's points were due a night before
+        settle(connection, PROGRAM, DUE + timedelta(days=1))
+        settle(connection, PROGRAM, DUE + timedelta(days=2), segment="seed_points_to_expire")
+        assert settled_through(connection) == DUE + timedelta(days=2)
+
+
+def settled_through(connection: Connection) -> date:
+    with connection.begin():
+        day: date = connection.execute(text("SELECT settled_through FROM loyalty.program")).scalar_one()
+    return day

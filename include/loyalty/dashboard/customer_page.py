@@ -1,6 +1,5 @@
 """Customers: found by id or address, and everything about one."""
 
-from datetime import datetime
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -32,11 +31,11 @@ def search(ask: Ask, words: Annotated[str, Query(max_length=1000)] = "") -> Resp
 def show_customer(
     ask: Ask,
     customer_id: Annotated[str, Query(alias="id", min_length=1, max_length=1000)],
-    before: datetime | None = None,
+    after: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
 ) -> HTMLResponse:
-    """One customer, with the newest events before a moment."""
+    """One customer, with a page of the events, the newest first."""
     ask.see_all()
-    view = look_at_customer(ask.connection, customer_id, before=before, size=SHOWN + 1)
+    view = look_at_customer(ask.connection, customer_id, after=after, size=SHOWN + 1)
     if view is None:
         return ask.page("customers.html.j2", at="customers", words=customer_id, found=[])
     return ask.page(
@@ -44,5 +43,5 @@ def show_customer(
         at="customers",
         view=view,
         events=view.events[:SHOWN],
-        older=view.events[SHOWN - 1]["occurred_at"] if len(view.events) > SHOWN else None,
+        older=after + SHOWN if len(view.events) > SHOWN else None,
     )

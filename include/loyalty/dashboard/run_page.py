@@ -21,6 +21,8 @@ from loyalty.services.list_failures import failed_members
 
 router = APIRouter()
 SHOWN = 50
+# The journeys that keep a record of each run.
+RECORDED = (*JOURNEYS, "undo_journey", "expiry_reminder")
 TICK = timedelta(seconds=5)
 EXPORTED = (
     "customer_id",
@@ -55,8 +57,8 @@ def show_run(
     number = run if run is not None else find_run(ask.connection, dag_id, run_id)
     view = None if number is None else look_at_run(ask.connection, number)
     if view is None:
-        ask.see_all()
-        return ask.page("no_run.html.j2", at="runs", is_known=dag_id in JOURNEYS, run_key=run_id)
+        ask.see(*([dag_id] if dag_id in RECORDED else JOURNEYS))
+        return ask.page("no_run.html.j2", at="runs", is_known=dag_id in RECORDED, run_key=run_id)
     ask.see(view.record["journey"])
     failed = failed_page(
         ask.connection, view.record["run_id"], size=SHOWN + 1, after=after, reason=reason, customer=customer.strip()
@@ -91,8 +93,13 @@ def export_failed(ask: Ask, run: Annotated[int, Query(ge=1, le=2**62)], reason: 
 def _csv(found: Any) -> Iterator[str]:
     for one in [dict(zip(EXPORTED, EXPORTED, strict=True)), *found]:
         line = io.StringIO()
-        csv.writer(line).writerow([one[name] for name in EXPORTED])
+        csv.writer(line).writerow([_harmless(one[name]) for name in EXPORTED])
         yield line.getvalue()
+
+
+def _harmless(value: Any) -> Any:
+    """The value, as no spreadsheet takes it for a formula."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def _definitions(view: RunView) -> list[tuple[str, str, str]]:

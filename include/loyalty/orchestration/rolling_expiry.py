@@ -44,11 +44,12 @@ class ExpirePoints(BaseOperator):
     Each batch is committed: a retry goes on with the members that still wait.
     """
 
-    template_fields = ("journey_run",)
+    template_fields = ("journey_run", "segment")
 
-    def __init__(self, *, journey_run: str = JOURNEY_RUN, **task: Any) -> None:
+    def __init__(self, *, journey_run: str = JOURNEY_RUN, segment: str = DEFAULT_SEGMENT, **task: Any) -> None:
         super().__init__(**task)
         self.journey_run = journey_run
+        self.segment = segment
 
     def execute(self, context: Context) -> int:
         self._members = self._points = 0
@@ -60,7 +61,7 @@ class ExpirePoints(BaseOperator):
                 mail=ours.program.mail,
                 on_batch=self._tell,
             )
-            finish(ours.connection, int(self.journey_run))
+            finish(ours.connection, int(self.journey_run), segment=self.segment)
         return self._points
 
     def _tell(self, batch: Batch) -> None:

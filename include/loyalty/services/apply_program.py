@@ -1,12 +1,17 @@
 """Make the database keep the program's rules."""
 
 import json
+import time
 
+from psycopg.errors import LockNotAvailable
 from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from loyalty.errors import LoyaltyError
 from loyalty.model.program import Program
 from loyalty.store.queries import query
+
+ATTEMPTS, PAUSE = 30, 1.0
 
 
 def apply_program(connection: Connection, program: Program, *, resettle: bool = False) -> None:
@@ -17,7 +22,7 @@ def apply_program(connection: Connection, program: Program, *, resettle: bool = 
     """
     if _is_applied(connection, program):
         return
-    connection.execute(query("lock_program"))
+    _lock_program(connection)
     resettles = _check_changes(connection, program, consent=resettle)
     rules = json.dumps(program.model_dump(mode="json")["earning_rules"])
     connection.execute(query("apply_actions"), {"actions": json.dumps(_actions(program)), "rules": rules})
@@ -36,6 +41,26 @@ def apply_program(connection: Connection, program: Program, *, resettle: bool = 
     )
     if resettles:
         connection.execute(query("settle_all_anew"))
+
+
+def _lock_program(connection: Connection) -> None:
+    """Nobody books anything until the transaction ends; while somebody has to be waited for, others are let through."""
+    for _ in range(ATTEMPTS):
+        connection.execute(query("wait_briefly"), {"milliseconds": 1000})
+        try:
+            with connection.begin_nested():
+                connection.execute(query("lock_program"))
+        except OperationalError as error:
+            if not isinstance(error.orig, LockNotAvailable):
+                raise
+            time.sleep(PAUSE)
+        else:
+            connection.execute(query("wait_briefly"), {"milliseconds": 0})
+            return
+    raise LoyaltyError(
+        "the program has changed, and cannot be applied: the ledger has been busy for a minute (a close of the books, "
+        "a what-if, or an import); try again when that is done"
+    )
 
 
 def _is_applied(connection: Connection, program: Program) -> bool:

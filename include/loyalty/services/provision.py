@@ -17,6 +17,7 @@ from loyalty.model.provision import (
 )
 from loyalty.services.look import Row
 from loyalty.services.read_books import cohorts
+from loyalty.store.queries import query
 
 LINES = ("line", "amount", "meaning")
 CENT = Decimal("0.01")
@@ -24,7 +25,10 @@ NOTE = "inputs to the accountant, not advice"
 
 
 def provision(connection: Connection, program: Program, day: date | None = None) -> list[Row]:
-    """Inputs and results, line by line, as of the latest close with cohorts that is not after the day."""
+    """Inputs and results, line by line, as of the latest close with cohorts that is not after the day.
+
+    A point is worth what it was at that close; what was expected and what it costs is what the program says now.
+    """
     rows = cohorts(connection, day)
     if not rows:
         raise LoyaltyError("no day is closed yet: `loyalty close` closes them, and the provision reads the books")
@@ -33,7 +37,8 @@ def provision(connection: Connection, program: Program, day: date | None = None)
         redeemed=sum(row["redeemed"] for row in rows),
         lapsed=sum(row["expired"] + row["cancelled"] for row in rows),
     )
-    lines = _lines(program, standing, rows[0]["day"])
+    worth = connection.execute(query("books/worth"), {"day": rows[0]["day"]}).one()._asdict()
+    lines = _lines(program.model_copy(update=worth), standing, rows[0]["day"])
     return [dict(zip(LINES, line, strict=True)) for line in lines]
 
 

@@ -44,8 +44,12 @@ def closed_days(connection: Connection, first: date | None = None, last: date | 
 
 
 def months(days: Sequence[Row]) -> list[Row]:
-    """The same by month: the first opening, the last closing, and the sums of what moved between them."""
-    return [_month(month, list(rows)) for month, rows in groupby(days, key=lambda row: f"{row['day']:%Y-%m}")]
+    """The same by month: the first opening, the last closing, and the sums of what moved between them.
+
+    A month in which the currency changed is two rows.
+    """
+    by_month = groupby(days, key=lambda row: (f"{row['day']:%Y-%m}", row["currency"]))
+    return [_month(month, list(rows)) for (month, _), rows in by_month]
 
 
 def ageing(connection: Connection, first: date | None, last: date | None) -> list[Row]:

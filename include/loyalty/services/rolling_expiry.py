@@ -64,11 +64,13 @@ def _waiting(connection: Connection, run_id: int) -> bool:
         return bool(connection.scalar(query("members_wait"), {"run_id": run_id}))
 
 
-def finish(connection: Connection, run_id: int) -> RunTotals:
-    """The run is completed, and the program is settled through its business date."""
+def finish(connection: Connection, run_id: int, *, segment: str = DEFAULT_SEGMENT) -> RunTotals:
+    """The run is completed, and the program settled through its business date, unless the segment left somebody out."""
     with connection.begin():
         totals = finish_run(connection, run_id)
-        connection.execute(query("settled_through"), {"day": totals.business_date})
+        connection.execute(
+            query("settled_through"), {"day": totals.business_date, "everybody": segment == DEFAULT_SEGMENT}
+        )
     return totals
 
 
@@ -88,4 +90,4 @@ def run_rolling_expiry(
         connection, program, catalog, run_key=run_key, business_date=business_date, segment=segment, ahead=ahead
     )
     expire(connection, run_id, size=program.batch_size, mail=program.mail, on_batch=on_batch)
-    return finish(connection, run_id)
+    return finish(connection, run_id, segment=segment)

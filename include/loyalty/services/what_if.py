@@ -19,7 +19,7 @@ def what_if(connection: Connection, program: Program, validities: Mapping[str, i
     """Month by month, what expired and what was held at its end: as recorded, and had these validities always ruled.
 
     Everything else is as it was: redemptions, cancellations, and what refunds took. The validities are changed in a
-    transaction that is rolled back; customers do not wait for it, only a change of the program would.
+    transaction that is rolled back; customers do not wait for it, and a changed program is applied after it.
     """
     for action in validities.keys() - program.earning_actions.keys():
         raise LoyaltyError(f"{action!r} is none of earning_actions; {nearest(action, program.earning_actions)}")

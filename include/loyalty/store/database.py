@@ -19,6 +19,7 @@ READING += " -c timezone=UTC -c datestyle=ISO"
 
 # For whoever only looks: with the rights of the role that reads, and never for long.
 READER = "-c role=loyalty_reader -c default_transaction_read_only=on -c statement_timeout=10s"
+READER += r" -c default_transaction_isolation=repeatable\ read"
 
 
 def open_engine(url: str | URL, session: str = "", **options: Any) -> Engine:

@@ -18,6 +18,7 @@ from loyalty.errors import LoyaltyError
 from loyalty.services.apply_program import apply_program
 from loyalty.services.close_days import close_days
 from loyalty.services.look import rollforward
+from loyalty.services.provision import provision
 from loyalty.services.read_books import ageing, closed_days, cohorts, months
 from loyalty.services.reconcile import broken, reconcile
 from loyalty.store.database import transaction
@@ -269,6 +270,15 @@ def test_a_new_point_value_revalues_what_was_held(connection: Connection) -> Non
     assert of(three, "opening_money", "revalued_money") == (Decimal("1.050"), Decimal(0))
     [month] = months(booked(connection))
     assert of(month, "opening_money", "revalued_money", "closing_money") == (0, Decimal("0.500"), Decimal("1.050"))
+
+
+def test_the_provision_of_a_closed_day_keeps_the_value_of_that_day(connection: Connection) -> None:
+    close(connection, 1)
+    before = {row["line"]: row["amount"] for row in provision(connection, PROGRAM, day(1))}
+    dearer = program_of(validity={"points.loyalty": 10}, point_value="0.02")
+    after = {row["line"]: row["amount"] for row in provision(connection, dearer, day(1))}
+    assert after == before
+    assert before["stand_alone_price"] > 0
 
 
 def test_ageing_and_cohorts_come_to_the_closing(connection: Connection) -> None:

@@ -183,3 +183,22 @@ def test_the_size_of_a_segment_is_estimated_from_a_sample(connection: Connection
     assert found.customers == 9000
     assert not found.is_exact
     assert 2500 < found.estimate < 3500
+
+
+def test_what_expires_next_is_all_of_its_day_and_no_event_is_left_out_between_pages(
+    client: Client, connection: Connection
+) -> None:
+    at = datetime.now(UTC) - timedelta(days=30)
+    with connection.begin():
+        who = customer(connection, "anna", 0)
+        for _ in range(3):
+            record(connection, who, "points.loyalty", at, 10)
+        for _ in range(120):
+            record(connection, who, "page.visit", at)
+    first = ask(client, "/ui/customer", id="anna")
+    assert '<dt>Next to expire</dt><dd><data value="30">' in first
+    second = ask(client, "/ui/customer", id="anna", after=100)
+    rows = [page.partition("<h2>Events")[2].count("<tr><td>") for page in (first, second)]
+    assert rows == [100, 23]
+    assert "after=100" in first
+    assert "Older events" not in second

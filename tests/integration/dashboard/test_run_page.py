@@ -145,7 +145,7 @@ def test_numbers_and_times_are_the_readers(module_database: Engine, connection: 
     assert "Times in UTC" in page
 
 
-@pytest.mark.parametrize("path", ["/ui/run?run=x", "/ui/run?run=-1", "/ui/customer", "/ui/customer?id=a&before=soon"])
+@pytest.mark.parametrize("path", ["/ui/run?run=x", "/ui/run?run=-1", "/ui/customer", "/ui/customer?id=a&after=soon"])
 def test_nonsense_is_refused(client: Client, path: str) -> None:
     assert client.get(path).status_code == 422
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -27,10 +26,8 @@ def find_customers(connection: Connection, words: str, *, address_attribute: str
     return rows(connection, "customers_found", words=words, attribute=address_attribute)
 
 
-def look_at_customer(
-    connection: Connection, customer_id: str, *, before: datetime | None = None, size: int
-) -> CustomerView | None:
-    """The customer as things stand, with the newest ``size`` events before a moment; None for nobody."""
+def look_at_customer(connection: Connection, customer_id: str, *, after: int = 0, size: int) -> CustomerView | None:
+    """The customer as things stand, with ``size`` events, the newest after the first ``after``; None for nobody."""
     account = row(connection, "customer", customer_id=customer_id)
     if account is None:
         return None
@@ -38,7 +35,7 @@ def look_at_customer(
     return CustomerView(
         account=account,
         lots=[dict(lot) for lot in connection.execute(query("profile_lots"), {"profile_id": own}).mappings()],
-        events=rows(connection, "customer_events", profile_id=own, before=before, size=size),
+        events=rows(connection, "customer_events", profile_id=own, after=after, size=size),
         runs=rows(connection, "customer_runs", profile_id=own),
         promotions=rows(connection, "customer_promotions", profile_id=own),
         mail=rows(connection, "customer_mail", profile_id=own),

@@ -16,10 +16,10 @@ BEGIN
         EXECUTE format('GRANT SELECT ON loyalty.schema_version TO %I', role);
         FOR it IN
             SELECT p.oid::regprocedure AS name, CASE
-                -- These run as their owner: the doors for whoever shows a key, the last two for the journeys.
+                -- These run as their owner: the doors for whoever shows a key, those that write for the journeys, and triggers.
                 WHEN p.proname IN ('admit', 'take_events', 'read_profile', 'read_promotions', 'change_promotion') THEN '{loyalty_ingest}'
-                WHEN p.proname IN ('delete_old_events', 'fold_points') THEN '{loyalty_journeys}'
                 WHEN p.proname IN ('authenticate', 'authorize', 'may_write', 'forget_customer') THEN '{}'
+                WHEN p.prosecdef THEN '{loyalty_journeys}'
                 -- All others do no more than the caller could.
                 ELSE '{loyalty_journeys, loyalty_reader}' END::name[] AS roles
             FROM pg_proc AS p WHERE p.pronamespace = 'loyalty'::regnamespace
