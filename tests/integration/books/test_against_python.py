@@ -101,6 +101,7 @@ class Teller:
         self.connection, self.zone, self.start = connection, ZoneInfo(zone), start
         self.program = program_of(zone, LIVES, allow_debt=debt)
         self.known: list[tuple[str, int, UUID]] = []
+        self.restored: set[UUID] = set()
         with connection.begin():
             wipe(connection)
             apply_program(connection, self.program)
@@ -122,11 +123,16 @@ class Teller:
 
     def _refer(self, fact: Fact, who: int, at: datetime) -> None:
         wanted = {"cancel"} if fact.kind == "restore" else set(LIVES)
-        targets = [key for kind, whose, key in self.known if kind in wanted and whose == who]
+        targets = [
+            key for kind, whose, key in self.known if kind in wanted and whose == who and key not in self.restored
+        ]
         if targets:
             action = {"reverse": "points.reverse", "restore": "points.restore", "fix": "points.adjust"}[fact.kind]
             points = 1 if fact.kind == "restore" else fact.points
-            self._record(fact.kind, who, action, at, points, refers_to=targets[fact.of % len(targets)])
+            target = targets[fact.of % len(targets)]
+            self._record(fact.kind, who, action, at, points, refers_to=target)
+            if fact.kind == "restore":  # once
+                self.restored.add(target)
 
     def _record(self, kind: str, who: int, action: str, at: datetime, points: int, **more: Any) -> None:
         try:

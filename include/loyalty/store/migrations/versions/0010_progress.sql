@@ -125,24 +125,30 @@ COMMENT ON COLUMN loyalty.email_progress.reason IS 'Why they are in it; else emp
 COMMENT ON COLUMN loyalty.email_progress.backend IS 'The process of the database''s server that wrote it.';
 COMMENT ON COLUMN loyalty.email_progress.message_count IS 'By how many messages the state grew.';
 
+CREATE FUNCTION loyalty.count_mail_owed() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO loyalty.email_progress AS known (run_id, campaign, state, reason, backend, message_count)
+    SELECT run_id, campaign, state, coalesce(reason, ''), pg_backend_pid(), count(*)
+    FROM come WHERE run_id IS NOT NULL GROUP BY run_id, campaign, state, coalesce(reason, '')
+    ON CONFLICT (run_id, campaign, state, reason, backend) DO UPDATE SET message_count = known.message_count + excluded.message_count;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION loyalty.count_mail_owed IS 'New messages are counted.';
+
 CREATE FUNCTION loyalty.count_mail() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     INSERT INTO loyalty.email_progress AS known (run_id, campaign, state, reason, backend, message_count)
-    SELECT run_id, campaign, state, coalesce(reason, ''), pg_backend_pid(), count(*) FROM come
-    WHERE run_id IS NOT NULL GROUP BY run_id, campaign, state, coalesce(reason, '') ORDER BY 1, 2, 3, 4
+    SELECT run_id, campaign, state, coalesce(reason, ''), pg_backend_pid(), sum(n)
+    FROM (SELECT 1 AS n, come.* FROM come UNION ALL SELECT -1, gone.* FROM gone) AS step
+    WHERE run_id IS NOT NULL GROUP BY run_id, campaign, state, coalesce(reason, '') HAVING sum(n) <> 0
     ON CONFLICT (run_id, campaign, state, reason, backend) DO UPDATE SET message_count = known.message_count + excluded.message_count;
-    IF TG_OP = 'UPDATE' THEN
-        INSERT INTO loyalty.email_progress AS known (run_id, campaign, state, reason, backend, message_count)
-        SELECT run_id, campaign, state, coalesce(reason, ''), pg_backend_pid(), -count(*) FROM gone
-        WHERE run_id IS NOT NULL GROUP BY run_id, campaign, state, coalesce(reason, '') ORDER BY 1, 2, 3, 4
-        ON CONFLICT (run_id, campaign, state, reason, backend) DO UPDATE SET message_count = known.message_count + excluded.message_count;
-    END IF;
     RETURN NULL;
 END $$;
 COMMENT ON FUNCTION loyalty.count_mail IS 'What became of messages is counted.';
 CREATE TRIGGER count_mail_owed AFTER INSERT ON loyalty.email
-REFERENCING NEW TABLE AS come FOR EACH STATEMENT EXECUTE FUNCTION loyalty.count_mail();
+REFERENCING NEW TABLE AS come FOR EACH STATEMENT EXECUTE FUNCTION loyalty.count_mail_owed();
 CREATE TRIGGER count_mail AFTER UPDATE ON loyalty.email
 REFERENCING OLD TABLE AS gone NEW TABLE AS come FOR EACH STATEMENT EXECUTE FUNCTION loyalty.count_mail();
 
