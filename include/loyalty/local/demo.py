@@ -44,10 +44,10 @@ def _play(stage: Stage) -> None:
         _check_ledger(stage)
         stories = show_rolling_expiry(stage)
         show_batch_cancellation(stage, stories)
+        show_books(stage, stories)
         stage.tell("Every invariant of the ledger")
         stage.loyalty("reconcile")
         show_mail(stage)
-        show_books(stage, stories)
     finally:
         stage.stack.stop()
 
