@@ -129,7 +129,7 @@ def served(url: str) -> Iterator[httpx.Client]:
         ledger=lambda: open_engine(url, READER, pool_size=4),
         asking=lambda: "reader",
         may_see=lambda _user, _journey: True,
-        next_runs=dict,
+        next_runs=dict.fromkeys,
         task_path=lambda *_: "/",
     )
     port = free_port()

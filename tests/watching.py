@@ -32,7 +32,7 @@ def surroundings(ledger: Engine) -> Surroundings:
         ledger=lambda: open_engine(ledger.url, READER),
         asking=asking,
         may_see=lambda user, journey: user != "half" or journey == "rolling_expiry",
-        next_runs=lambda: {"rolling_expiry": NEXT, "batch_cancellation": None},
+        next_runs=lambda _: {"rolling_expiry": NEXT, "batch_cancellation": None},
         task_path=lambda journey, key, task, place: f"/tasks/{journey}/{key}/{task}/{place}",
     )
 

@@ -14,22 +14,12 @@ from loyalty.model.cancellation import CancellationRun
 from loyalty.services import batch_cancellation as journey
 from loyalty.services.decide_run import decide_run, end_dry_run
 from loyalty.services.journey_runs import RunTotals
-from loyalty.services.list_failures import failed_members, failures_by_reason
+from loyalty.services.list_failures import MEMBER, failed_members, failures_by_reason
 from loyalty.services.preview_run import Preview, preview_run
 from loyalty.services.undo_journey import preview_undo, undo_journey
 
 RUN = ("run_id", "business_date", "member_count", "failed_count", "points", "returned")
 REASON = ("reason", "detail", "member_count", "points", "second_round")
-MEMBER = (
-    "customer_id",
-    "reason",
-    "detail",
-    "points",
-    "lock_requested_at",
-    "locked_at",
-    "lock_expires_at",
-    "released_at",
-)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -13,7 +13,9 @@ from loyalty.dashboard.surroundings import Surroundings
 from loyalty.services.insights.program import ProgramView, look_at_program
 from loyalty.store.database import connect
 
-JOURNEYS = ("batch_cancellation", "rolling_expiry")
+# The journeys that take points, and all that keep a record of each run.
+TAKING = ("rolling_expiry", "batch_cancellation")
+RECORDED = (*TAKING, "undo_journey", "expiry_reminder")
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,6 @@ class Asking:
         if not all(self.surroundings.may_see(user, journey) for journey in journeys):
             raise HTTPException(403, "you may not see the runs of " + " and ".join(journeys))
 
-    def see_all(self) -> None:
-        """Whoever asks may see the runs of all journeys that take points."""
-        self.see(*JOURNEYS)
-
 
 def _asking(request: Request) -> Iterator[Asking]:
     surroundings: Surroundings = request.app.state.surroundings
@@ -52,4 +50,14 @@ def _asking(request: Request) -> Iterator[Asking]:
         yield Asking(request, connection, program, reader, surroundings)
 
 
-Ask = Annotated[Asking, Depends(_asking)]
+AskAnybody = Annotated[Asking, Depends(_asking)]
+"""For a page that says itself, by ``see``, whose runs must be allowed to whoever asks."""
+
+
+def _allowed(asking: AskAnybody) -> Asking:
+    asking.see(*TAKING)
+    return asking
+
+
+Ask = Annotated[Asking, Depends(_allowed)]
+"""For all other pages: whoever asks may see the runs of the journeys that take points."""

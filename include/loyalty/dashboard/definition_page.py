@@ -28,7 +28,6 @@ Name = Annotated[str, Query(min_length=1, max_length=200)]
 @router.get("/definitions", response_class=HTMLResponse)
 def show_definitions(ask: Ask) -> HTMLResponse:
     """All definitions of the program that the ledger works by, in words."""
-    ask.see_all()
     catalog = load_catalog(applied_program(ask.connection))
     kinds: list[tuple[str, tuple[AnyDefinition, ...]]] = [
         ("Segments", catalog.segments),
@@ -84,7 +83,6 @@ class Told(NamedTuple):
 
 
 def _told(ask: Ask, name: str) -> Told:
-    ask.see_all()
     program = applied_program(ask.connection)
     catalog = load_catalog(program)
     try:

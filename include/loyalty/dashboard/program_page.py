@@ -9,12 +9,11 @@ from fastapi.responses import HTMLResponse
 from markupsafe import Markup
 
 from loyalty.dashboard import plots
-from loyalty.dashboard.asking import Ask
+from loyalty.dashboard.asking import RECORDED, Ask
 from loyalty.services.insights import program as insights
 from loyalty.services.insights.rows import Row
 
 router = APIRouter()
-JOURNEYS = ("rolling_expiry", "batch_cancellation", "undo_journey", "expiry_reminder")
 AHEAD = 90
 MOVED = ("earned", "redeemed", "expired", "cancelled")
 
@@ -22,7 +21,6 @@ MOVED = ("earned", "redeemed", "expired", "cancelled")
 @router.get("/program", response_class=HTMLResponse)
 def show_program(ask: Ask) -> HTMLResponse:
     """How the program stands now."""
-    ask.see_all()
     months = insights.months(ask.connection)
     since = ask.program.last_day
     ahead = insights.calendar(ask.connection, after=since, days=AHEAD)
@@ -37,8 +35,8 @@ def show_program(ask: Ask) -> HTMLResponse:
         since=since,
         days=AHEAD,
         calendar=_calendar(ahead),
-        newest={journey: insights.last_runs(ask.connection, size=3, journey=journey) for journey in JOURNEYS},
-        next_runs=ask.surroundings.next_runs(),
+        newest={journey: insights.last_runs(ask.connection, size=3, journey=journey) for journey in RECORDED},
+        next_runs=ask.surroundings.next_runs(RECORDED),
         closed=insights.last_close(ask.connection),
         yesterday=ask.program.today - timedelta(days=1),
     )

@@ -12,40 +12,27 @@ from fastapi.responses import HTMLResponse, StreamingResponse
 from markupsafe import Markup
 
 from loyalty.dashboard import plots
-from loyalty.dashboard.asking import JOURNEYS, Ask, Asking
+from loyalty.dashboard.asking import RECORDED, TAKING, Ask, AskAnybody, Asking
 from loyalty.model.catalog import Catalog
 from loyalty.services.explain import words_of
 from loyalty.services.insights.program import last_runs
 from loyalty.services.insights.runs import RunView, failed_page, find_run, look_at_run
-from loyalty.services.list_failures import failed_members
+from loyalty.services.list_failures import MEMBER, failed_members
 
 router = APIRouter()
 SHOWN = 50
-# The journeys that keep a record of each run.
-RECORDED = (*JOURNEYS, "undo_journey", "expiry_reminder")
 TICK = timedelta(seconds=5)
-EXPORTED = (
-    "customer_id",
-    "reason",
-    "detail",
-    "points",
-    "lock_requested_at",
-    "locked_at",
-    "lock_expires_at",
-    "released_at",
-)
 
 
 @router.get("/runs", response_class=HTMLResponse)
 def show_runs(ask: Ask) -> HTMLResponse:
     """The newest runs of all journeys."""
-    ask.see_all()
     return ask.page("runs.html.j2", at="runs", runs=last_runs(ask.connection, size=100))
 
 
 @router.get("/run", response_class=HTMLResponse)
 def show_run(
-    ask: Ask,
+    ask: AskAnybody,
     run: Annotated[int | None, Query(ge=1, le=2**62)] = None,
     dag_id: str = "",
     run_id: str = "",
@@ -57,7 +44,7 @@ def show_run(
     number = run if run is not None else find_run(ask.connection, dag_id, run_id)
     view = None if number is None else look_at_run(ask.connection, number)
     if view is None:
-        ask.see(*([dag_id] if dag_id in RECORDED else JOURNEYS))
+        ask.see(*([dag_id] if dag_id in RECORDED else TAKING))
         return ask.page("no_run.html.j2", at="runs", is_known=dag_id in RECORDED, run_key=run_id)
     ask.see(view.record["journey"])
     failed = failed_page(
@@ -77,7 +64,7 @@ def show_run(
 
 
 @router.get("/run/failed.csv")
-def export_failed(ask: Ask, run: Annotated[int, Query(ge=1, le=2**62)], reason: str = "") -> StreamingResponse:
+def export_failed(ask: AskAnybody, run: Annotated[int, Query(ge=1, le=2**62)], reason: str = "") -> StreamingResponse:
     """The failed members of a run, of one reason where one is given, as a file."""
     view = look_at_run(ask.connection, run)
     if view is None:
@@ -91,9 +78,9 @@ def export_failed(ask: Ask, run: Annotated[int, Query(ge=1, le=2**62)], reason: 
 
 
 def _csv(found: Any) -> Iterator[str]:
-    for one in [dict(zip(EXPORTED, EXPORTED, strict=True)), *found]:
+    for one in [dict(zip(MEMBER, MEMBER, strict=True)), *found]:
         line = io.StringIO()
-        csv.writer(line).writerow([_harmless(one[name]) for name in EXPORTED])
+        csv.writer(line).writerow([_harmless(one[name]) for name in MEMBER])
         yield line.getvalue()
 
 

@@ -1,6 +1,6 @@
 """What Airflow is to the dashboard that it shows: who asks, what they may see, when runs come, where tasks are."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -14,8 +14,6 @@ from sqlalchemy import Engine, select
 
 from loyalty.orchestration.ledger import reader_url
 from loyalty.store.database import READER, open_engine
-
-JOURNEYS = ("rolling_expiry", "batch_cancellation", "expiry_reminder", "daily_close")
 
 
 def reading_engine() -> Engine:
@@ -32,11 +30,11 @@ def may_see(user: Any, journey: str) -> bool:
     )
 
 
-def next_runs() -> Mapping[str, datetime | None]:
-    """When Airflow starts the next run of each of our DAGs; None for one that is paused, or has no schedule."""
+def next_runs(journeys: Sequence[str]) -> Mapping[str, datetime | None]:
+    """When Airflow starts the next run of each of these DAGs; None for one that is paused, or has no schedule."""
     wanted = select(DagModel.dag_id, DagModel.is_paused, DagModel.next_dagrun_create_after)
     with create_session() as session:
-        found = session.execute(wanted.where(DagModel.dag_id.in_(JOURNEYS))).all()
+        found = session.execute(wanted.where(DagModel.dag_id.in_(journeys))).all()
     return {dag: None if paused else following for dag, paused, following in found}
 
 

@@ -10,6 +10,17 @@ from loyalty.services.freeze_audience import MAY_COME_AGAIN
 from loyalty.store.queries import query
 
 Row = dict[str, Any]
+# What is told of a failed member.
+MEMBER = (
+    "customer_id",
+    "reason",
+    "detail",
+    "points",
+    "lock_requested_at",
+    "locked_at",
+    "lock_expires_at",
+    "released_at",
+)
 
 
 def failures_by_reason(connection: Connection, run_id: int) -> Sequence[Row]:
