@@ -16,9 +16,10 @@ from loyalty.local.cdnow import fetch_purchases
 from loyalty.local.simulation import Story, play, read_points
 from loyalty.services.apply_program import apply_program
 from loyalty.services.close_days import close_days
-from loyalty.services.look import Row, balances, rollforward
+from loyalty.services.look import balances, rollforward
 from loyalty.services.read_books import ageing, closed_days, cohorts, months
 from loyalty.services.reconcile import broken, reconcile
+from loyalty.store.queries import Row
 
 FIRST, LAST = date(1997, 1, 1), date(1998, 6, 30)
 CUSTOMERS = 300

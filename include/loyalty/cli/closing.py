@@ -12,8 +12,8 @@ from loyalty.cli.session import Ledger, as_day, open_ledger
 from loyalty.errors import LoyaltyError
 from loyalty.services import read_books
 from loyalty.services.close_days import close_days
-from loyalty.services.look import Row
 from loyalty.services.provision import provision
+from loyalty.store.queries import Row
 
 SHORT_DAY = ("day", *read_books.POINTS[:-1], "closing_money", "currency")
 SHORT_MONTH = ("month", *read_books.POINTS[:-1], "closing_money", "currency")

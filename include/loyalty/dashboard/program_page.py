@@ -11,7 +11,7 @@ from markupsafe import Markup
 from loyalty.dashboard import plots
 from loyalty.dashboard.asking import RECORDED, Ask
 from loyalty.services.insights import program as insights
-from loyalty.services.insights.rows import Row
+from loyalty.store.queries import Row
 
 router = APIRouter()
 AHEAD = 90

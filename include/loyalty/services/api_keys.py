@@ -1,17 +1,15 @@
 """Keys to the events API: made, listed, taken back. A key itself is shown once, and kept nowhere."""
 
 import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
 
 from sqlalchemy import Connection
 
 from loyalty.errors import LoyaltyError
 from loyalty.model.actions import ACTION_PATTERN
-from loyalty.store.queries import query
+from loyalty.store.queries import Row, query, rows
 
 # What a customer's own key may not tell, unless its maker says otherwise: what moves points but for paying with them,
 # what rules turn into points, and confirmations.
@@ -52,9 +50,9 @@ def create_key(connection: Connection, title: str, rights: KeyRights) -> str:
     return token
 
 
-def list_keys(connection: Connection) -> Sequence[dict[str, Any]]:
+def list_keys(connection: Connection) -> list[Row]:
     """Every key that was made, newest first, with what it may and whether it is good."""
-    return [dict(row) for row in connection.execute(query("keys/list")).mappings()]
+    return rows(connection, "keys/list")
 
 
 def revoke_key(connection: Connection, key_id: str) -> None:

@@ -9,10 +9,9 @@ from sqlalchemy import Connection
 
 from loyalty.errors import LoyaltyError
 from loyalty.services.list_failures import failures_by_reason
-from loyalty.services.look import Row
 from loyalty.services.read_books import closed_days
 from loyalty.services.reconcile import reconcile
-from loyalty.store.queries import query
+from loyalty.store.queries import Row, query, row, rows
 
 PAIR = ("", "")
 
@@ -39,10 +38,10 @@ def audit_run(connection: Connection, run_id: int) -> Audit:
     """The report of a run, read from its record, its members and its events in one moment."""
     with connection.begin():
         connection.execute(query("books/one_moment"))
-        run = connection.execute(query("books/audited_run"), {"run_id": run_id}).mappings().one_or_none()
+        run = row(connection, "books/audited_run", run_id=run_id)
         if run is None:
             raise LoyaltyError(f"there is no run {run_id}")
-        sections = tuple(_sections(connection, dict(run)))
+        sections = tuple(_sections(connection, run))
     definitions = json.dumps(run["definitions"], indent=1, sort_keys=True, ensure_ascii=False)
     return Audit(f"Run {run_id}: {run['journey'].replace('_', ' ')}", sections, definitions)
 
@@ -59,7 +58,7 @@ def _sections(connection: Connection, run: Row) -> Iterator[Section]:
         yield _pairs("Points of the completed members", run, ("points_in", "returned", "points", "points_out"))
     else:
         yield _pairs("Points", run, ("points", "shortfall"))
-        nights = connection.execute(query("points_by_midnight"), {"run_id": run["run_id"]}).mappings().all()
+        nights = rows(connection, "points_by_midnight", run_id=run["run_id"])
         yield _table("By midnight", nights, ("midnight", "customers", "expired", "given_back"))
     checked = reconcile(connection, run["run_id"])
     findings = [{"invariant": f.invariant, "holds": "yes" if f.holds else "NO", "rows": f.count} for f in checked]
@@ -79,13 +78,13 @@ def _fingerprints(connection: Connection, run: Row) -> Row:
     }
 
 
-def _pairs(title: str, row: Row, names: Sequence[str] | None = None) -> Section:
-    wanted = [(name, row[name]) for name in names or row]
+def _pairs(title: str, facts: Row, names: Sequence[str] | None = None) -> Section:
+    wanted = [(name, facts[name]) for name in names or facts]
     return Section(title, PAIR, tuple((_words(name), _text(value)) for name, value in wanted if value is not None))
 
 
-def _table(title: str, rows: Sequence[Any], columns: tuple[str, ...]) -> Section:
-    cells = tuple(tuple(_text(row[name]) for name in columns) for row in rows)
+def _table(title: str, facts: Sequence[Row], columns: tuple[str, ...]) -> Section:
+    cells = tuple(tuple(_text(one[name]) for name in columns) for one in facts)
     return Section(title, tuple(_words(name) for name in columns), cells)
 
 

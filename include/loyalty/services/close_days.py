@@ -10,8 +10,7 @@ from sqlalchemy import Connection
 
 from loyalty.errors import LoyaltyError
 from loyalty.model.program import Program
-from loyalty.services.look import Row
-from loyalty.store.queries import query
+from loyalty.store.queries import Row, query, rows
 
 SLICE = 50_000
 DAY = timedelta(days=1)
@@ -52,8 +51,7 @@ def close_days(
                 _close(connection, program, start, last, on_slice)
         with connection.begin():
             connection.execute(query("books/fold_points"), {"day": last})
-            rows = connection.execute(query("books/days"), {"first": min(first or start, last), "last": last})
-            return [dict(row) for row in rows.mappings()]
+            return rows(connection, "books/days", first=min(first or start, last), last=last)
 
 
 @contextmanager

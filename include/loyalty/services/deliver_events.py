@@ -12,11 +12,11 @@ from hashlib import sha256
 from typing import Any
 
 import httpx
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from loyalty.errors import LoyaltyError
 from loyalty.model.deliveries import Subscriber
-from loyalty.store.queries import query
+from loyalty.store.queries import Row, query, row, rows
 
 SHORTEST, LONGEST = 1.0, 300.0  # seconds between tries
 PATIENCE = 4  # refusals of one event alone, after which it is a dead letter
@@ -58,21 +58,21 @@ def deliver_events(connection: Connection, subscriber: Subscriber, secret: bytes
     with connection.begin():
         if not connection.scalar(query("deliveries/lock"), binds):
             return Told()
-        head = connection.execute(query("deliveries/head"), binds).one_or_none()
-        if head is None or not head.is_due:
+        head = row(connection, "deliveries/head", **binds)
+        if head is None or not head["is_due"]:
             return Told()
-        size = 1 if head.was_refused else subscriber.batch_size
-        found = connection.execute(query("deliveries/next"), binds | {"size": size}).all()
-        numbers = {"numbers": [row.n for row in found]}
-        rows = [row for row in found if row.key is not None]  # retention may have taken what was given up long ago
-        fault, refused = _tell(subscriber, secret, client, rows) if rows else (None, False)
+        size = 1 if head["was_refused"] else subscriber.batch_size
+        found = rows(connection, "deliveries/next", **binds, size=size)
+        numbers = {"numbers": [one["n"] for one in found]}
+        events = [one for one in found if one["key"] is not None]  # retention may have taken what was given up long ago
+        fault, refused = _tell(subscriber, secret, client, events) if events else (None, False)
         if fault is None:
             connection.execute(query("deliveries/taken"), binds | numbers)
             return Told(len(found))
         failure = {
             "fault": fault,
             "refused": refused,
-            "alone": len(rows) == 1,
+            "alone": len(events) == 1,
             "shortest": SHORTEST,
             "longest": LONGEST,
             "give_up_hours": subscriber.give_up_hours,
@@ -82,14 +82,14 @@ def deliver_events(connection: Connection, subscriber: Subscriber, secret: bytes
         return Told(fault=fault)
 
 
-def deliveries(connection: Connection) -> Sequence[dict[str, Any]]:
+def deliveries(connection: Connection) -> list[Row]:
     """Each subscriber, with how many events it took, how many wait, and how many are dead letters."""
-    return [dict(row) for row in connection.execute(query("deliveries/state")).mappings()]
+    return rows(connection, "deliveries/state")
 
 
-def dead_letters(connection: Connection, subscriber: str | None = None) -> Sequence[dict[str, Any]]:
+def dead_letters(connection: Connection, subscriber: str | None = None) -> list[Row]:
     """The events that were given up, with the last fault."""
-    return [dict(row) for row in connection.execute(query("deliveries/dead"), {"subscriber": subscriber}).mappings()]
+    return rows(connection, "deliveries/dead", subscriber=subscriber)
 
 
 def replay(connection: Connection, subscriber: str | None = None) -> int:
@@ -104,11 +104,11 @@ def signature(secret: bytes, message_id: str, timestamp: int, body: bytes) -> st
 
 
 def _tell(
-    subscriber: Subscriber, secret: bytes, client: httpx.Client, rows: Sequence[Row[Any]]
+    subscriber: Subscriber, secret: bytes, client: httpx.Client, events: Sequence[Row]
 ) -> tuple[str | None, bool]:
     """What was wrong, if anything, and whether it was these events that the subscriber refused."""
-    body = json.dumps({"events": [_event(row) for row in rows]}, ensure_ascii=False).encode()
-    message_id = "msg_" + sha256("".join(str(row.key) for row in rows).encode()).hexdigest()[:32]
+    body = json.dumps({"events": [_event(one) for one in events]}, ensure_ascii=False).encode()
+    message_id = "msg_" + sha256("".join(str(one["key"]) for one in events).encode()).hexdigest()[:32]
     now = int(time.time())
     headers = {
         "content-type": "application/json",
@@ -129,16 +129,16 @@ def _tell(
     return f"{answer.status_code} {said}".replace("\0", ""), refused
 
 
-def _event(row: Row[Any]) -> dict[str, Any]:
+def _event(event: Row) -> dict[str, Any]:
     return {
-        "key": str(row.key),
-        "customer_id": row.customer_id,
-        "action": row.action,
-        "occurred_at": _instant(row.occurred_at),
-        "recorded_at": _instant(row.recorded_at),
-        "points": row.points,
-        "run": row.run_id,
-        "params": row.params,
+        "key": str(event["key"]),
+        "customer_id": event["customer_id"],
+        "action": event["action"],
+        "occurred_at": _instant(event["occurred_at"]),
+        "recorded_at": _instant(event["recorded_at"]),
+        "points": event["points"],
+        "run": event["run_id"],
+        "params": event["params"],
     }
 
 

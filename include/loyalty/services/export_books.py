@@ -7,9 +7,9 @@ from typing import Any
 
 import xlsxwriter
 
-from loyalty.services.look import Row
 from loyalty.services.provision import LINES, NOTE
 from loyalty.services.read_books import AGEING, COHORT, DAY
+from loyalty.store.queries import Row
 
 Sheets = dict[str, tuple[Sequence[str], Sequence[Row]]]
 

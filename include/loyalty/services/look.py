@@ -3,14 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
 
 from sqlalchemy import Connection
 
 from loyalty.errors import LoyaltyError
-from loyalty.store.queries import query
-
-Row = dict[str, Any]
+from loyalty.store.queries import Row, row, rows
 
 
 @dataclass(frozen=True)
@@ -24,25 +21,25 @@ class ProfileView:
 
 def balances(connection: Connection, as_of: datetime | None) -> Sequence[Row]:
     """Each customer's collected, redeemed, expired and cancelled points and the balance, as of an instant."""
-    return _rows(connection, "balances", as_of=as_of)
+    return rows(connection, "balances", as_of=as_of)
 
 
 def rollforward(connection: Connection) -> Sequence[Row]:
     """Each month's opening, earned, redeemed, expired, other and closing points of the whole program."""
-    return _rows(connection, "rollforward")
+    return rows(connection, "rollforward")
 
 
 def upcoming(connection: Connection, *, after: date | None, days: int) -> Sequence[Row]:
     """How many points of how many customers expire on which day, within ``days`` of the day last settled."""
-    return _rows(connection, "upcoming", after=after, days=days)
+    return rows(connection, "upcoming", after=after, days=days)
 
 
 def find_profile(connection: Connection, customer_id: str) -> Row:
     """The customer's profile and account; an unknown one is said."""
-    found = _rows(connection, "find_profile", customer_id=customer_id)
-    if not found:
+    found = row(connection, "find_profile", customer_id=customer_id)
+    if found is None:
         raise LoyaltyError(f"no customer {customer_id!r} is known")
-    return found[0]
+    return found
 
 
 def look_at_profile(connection: Connection, customer_id: str) -> ProfileView:
@@ -51,10 +48,6 @@ def look_at_profile(connection: Connection, customer_id: str) -> ProfileView:
     profile_id = account["profile_id"]
     return ProfileView(
         account=account,
-        lots=_rows(connection, "profile_lots", profile_id=profile_id),
-        events=_rows(connection, "profile_events", profile_id=profile_id),
+        lots=rows(connection, "profile_lots", profile_id=profile_id),
+        events=rows(connection, "profile_events", profile_id=profile_id),
     )
-
-
-def _rows(connection: Connection, name: str, **binds: object) -> Sequence[Row]:
-    return [dict(row) for row in connection.execute(query(name), binds).mappings()]

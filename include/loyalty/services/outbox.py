@@ -2,18 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Connection
 
-from loyalty.store.queries import query
+from loyalty.store.queries import Row, query, rows
 
 
 @dataclass(frozen=True)
 class Outbox:
     """How many messages are how far, by campaign, state and reason."""
 
-    rows: Sequence[dict[str, Any]]
+    rows: Sequence[Row]
 
     def count(self, state: str, reason: str | None = None) -> int:
         """How many are in that state, for that reason or any."""
@@ -22,7 +21,7 @@ class Outbox:
 
 def outbox(connection: Connection, run_id: int | None = None) -> Outbox:
     """The outbox, of one run or of all."""
-    return Outbox([dict(row) for row in connection.execute(query("mail/outbox"), {"run_id": run_id}).mappings()])
+    return Outbox(rows(connection, "mail/outbox", run_id=run_id))
 
 
 def settle_mail(connection: Connection, *, resend: bool) -> int:

@@ -9,7 +9,7 @@ from loyalty.mail.templates import UnsentError
 from loyalty.services.campaigns import Campaigns
 from loyalty.services.look import find_profile
 from loyalty.services.write_mail import Letter, draft_mail, drafts_of, write_letter
-from loyalty.store.queries import query
+from loyalty.store.queries import query, rows
 
 
 def preview_mail(connection: Connection, campaigns: Campaigns, name: str, customer_id: str, now: datetime) -> Letter:
@@ -21,11 +21,9 @@ def preview_mail(connection: Connection, campaigns: Campaigns, name: str, custom
     if key is not None:
         [draft] = draft_mail(connection, campaigns, campaign, [(profile["profile_id"], key)], now)
     else:
-        sample = connection.execute(
-            query("mail/sample_facts"),
-            {"profile_id": profile["profile_id"], "address": campaigns.mail.address_attribute},
-        )
-        [draft] = drafts_of(connection, campaigns, campaign, sample.mappings().all(), now)
+        address = campaigns.mail.address_attribute
+        facts = rows(connection, "mail/sample_facts", profile_id=profile["profile_id"], address=address)
+        [draft] = drafts_of(connection, campaigns, campaign, facts, now)
     try:
         return write_letter(campaigns, campaign, draft)
     except UnsentError as unsent:

@@ -15,9 +15,8 @@ from loyalty.model.provision import (
     recognised_at_expiry,
     recognised_in_proportion,
 )
-from loyalty.services.look import Row
 from loyalty.services.read_books import cohorts
-from loyalty.store.queries import query
+from loyalty.store.queries import Row, query
 
 LINES = ("line", "amount", "meaning")
 CENT = Decimal("0.01")

@@ -7,8 +7,7 @@ from itertools import groupby
 
 from sqlalchemy import Connection
 
-from loyalty.services.look import Row
-from loyalty.store.queries import query
+from loyalty.store.queries import Row, query, rows
 
 FLOWS = (
     "prior_days",
@@ -40,7 +39,7 @@ COHORT = (
 
 def closed_days(connection: Connection, first: date | None = None, last: date | None = None) -> list[Row]:
     """The closed days from the first to the last (None: of all), in points and money."""
-    return _rows(connection, "books/days", first=first, last=last)
+    return rows(connection, "books/days", first=first, last=last)
 
 
 def months(days: Sequence[Row]) -> list[Row]:
@@ -49,17 +48,17 @@ def months(days: Sequence[Row]) -> list[Row]:
     A month in which the currency changed is two rows.
     """
     by_month = groupby(days, key=lambda row: (f"{row['day']:%Y-%m}", row["currency"]))
-    return [_month(month, list(rows)) for (month, _), rows in by_month]
+    return [_month(month, list(found)) for (month, _), found in by_month]
 
 
 def ageing(connection: Connection, first: date | None, last: date | None) -> list[Row]:
     """When what was held at the end of each closed day falls due, by month; None: never."""
-    return _rows(connection, "books/ageing", first=first, last=last)
+    return rows(connection, "books/ageing", first=first, last=last)
 
 
 def cohorts(connection: Connection, day: date | None = None) -> list[Row]:
     """What became of each month's points, as of the latest close that is not after the day."""
-    return _rows(connection, "books/cohorts", day=day)
+    return rows(connection, "books/cohorts", day=day)
 
 
 def last_closed(connection: Connection, up_to: date | None = None) -> date | None:
@@ -83,7 +82,3 @@ def _month(month: str, days: list[Row]) -> Row:
         "revalued_money": sum((row["revalued_money"] for row in days), Decimal(0)),
         "closing_money": last["closing_money"],
     }
-
-
-def _rows(connection: Connection, name: str, **binds: object) -> list[Row]:
-    return [dict(row) for row in connection.execute(query(name), binds).mappings()]

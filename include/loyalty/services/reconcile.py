@@ -3,11 +3,10 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 from sqlalchemy import Connection
 
-from loyalty.store.queries import query
+from loyalty.store.queries import Row, query
 
 SHOWN = 20
 SLICE = 50_000
@@ -19,7 +18,7 @@ class Finding:
 
     invariant: str
     count: int
-    rows: tuple[dict[str, Any], ...]
+    rows: tuple[Row, ...]
 
     @property
     def holds(self) -> bool:
@@ -41,7 +40,7 @@ def awaiting_settlement(connection: Connection) -> int:
     return int(connection.scalar(query("awaiting_settlement")) or 0)
 
 
-Rows = Iterator[dict[str, Any]]
+Rows = Iterator[Row]
 
 
 def _whole(connection: Connection, name: str, run_id: int | None) -> Rows:

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Connection
 
 from loyalty.errors import LoyaltyError
 from loyalty.services.list_failures import failures_by_reason
-from loyalty.store.queries import query
+from loyalty.store.queries import Row, row
 
 TOTALS = ("run_id", "member_count", "failed_count", "points", "returned")
 
@@ -17,8 +16,8 @@ TOTALS = ("run_id", "member_count", "failed_count", "points", "returned")
 class CancellationReport:
     """The record of the run, and its failed members by reason."""
 
-    run: dict[str, Any]
-    failures: Sequence[dict[str, Any]]
+    run: Row
+    failures: Sequence[Row]
 
     @property
     def totals(self) -> dict[str, int]:
@@ -37,17 +36,17 @@ class CancellationReport:
             f"points of the completed: {run['points_in']:,} when locked, {run['returned']:,} returned by promotions, "
             f"{run['points']:,} cancelled, {run['points_out']:,} left",
             *(
-                f"failed: {row['member_count']:,} {row['reason']}"
-                + (f" ({row['detail']})" if row["detail"] else "")
-                + (", taken up by a second round" if row["second_round"] else "")
-                for row in self.failures
+                f"failed: {one['member_count']:,} {one['reason']}"
+                + (f" ({one['detail']})" if one["detail"] else "")
+                + (", taken up by a second round" if one["second_round"] else "")
+                for one in self.failures
             ),
         ]
 
 
 def report_cancellation(connection: Connection, run_id: int) -> CancellationReport:
     """The numbers of a completed run, read from its record and its members."""
-    run = connection.execute(query("cancel/report"), {"run_id": run_id}).mappings().one_or_none()
+    run = row(connection, "cancel/report", run_id=run_id)
     if run is None or run["state"] != "completed":
         raise LoyaltyError(f"run {run_id} is not completed: only a completed run has totals")
-    return CancellationReport(dict(run), failures_by_reason(connection, run_id))
+    return CancellationReport(run, failures_by_reason(connection, run_id))

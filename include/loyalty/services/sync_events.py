@@ -1,6 +1,6 @@
 """Events of a table or a query of another PostgreSQL, each once: streamed from there to here, never held in Python."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import astuple, dataclass
 from datetime import datetime
 from typing import Any
@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from loyalty.model.sources import EventSource
 from loyalty.services.source_reading import SourceConnection, SourceReading
-from loyalty.store.queries import query
+from loyalty.store.queries import Row, query, rows
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ def sync_events(
             on_batch(total)
 
 
-def rejections(connection: Connection) -> Sequence[dict[str, Any]]:
+def rejections(connection: Connection) -> list[Row]:
     """The rows of all sources that are no events yet, with the reason."""
-    return [dict(row) for row in connection.execute(query("sync/rejections")).mappings()]
+    return rows(connection, "sync/rejections")
 
 
 def _take(

@@ -9,8 +9,7 @@ from sqlalchemy import Connection
 from loyalty.errors import LoyaltyError, nearest
 from loyalty.model.program import Program
 from loyalty.services.close_days import slices
-from loyalty.services.look import Row
-from loyalty.store.queries import query
+from loyalty.store.queries import Row, query
 
 MONTH = ("month", "expired", "closing", "expired_then", "closing_then", "difference")
 

@@ -16,9 +16,8 @@ from loyalty.mail.templates import Attributes, Content, UnsentError
 from loyalty.model.catalog import Value
 from loyalty.model.mail import Campaign, filled_link
 from loyalty.services.campaigns import Campaigns
-from loyalty.store.queries import query
+from loyalty.store.queries import Row, rows
 
-Row = Mapping[Any, Any]
 _IDS = bindparam("ids", type_=ARRAY(BigInteger))
 
 
@@ -56,19 +55,18 @@ def draft_mail(
     ids = [profile_id for profile_id, _ in messages]
     consent = campaigns.mail.manner_of(campaign).consent
     of = "reminders" if campaign.days_ahead else "runs"
-    binds = {"ids": ids, "keys": [key for _, key in messages], "consent": consent}
-    rows = connection.execute(query(f"mail/facts_of_{of}"), binds).mappings().all()
-    return drafts_of(connection, campaigns, campaign, rows, now)
+    facts = rows(connection, f"mail/facts_of_{of}", ids=ids, keys=[key for _, key in messages], consent=consent)
+    return drafts_of(connection, campaigns, campaign, facts, now)
 
 
 def drafts_of(
-    connection: Connection, campaigns: Campaigns, campaign: Campaign, rows: Sequence[Row], now: datetime
+    connection: Connection, campaigns: Campaigns, campaign: Campaign, facts: Sequence[Row], now: datetime
 ) -> list[Draft]:
     """The drafts for rows of facts."""
-    offers = [dict(row) for row in connection.execute(query("mail/offers")).mappings()]
-    values = _values(connection, campaigns, campaign, [row["profile_id"] for row in rows], now)
+    offers = rows(connection, "mail/offers")
+    values = _values(connection, campaigns, campaign, [row["profile_id"] for row in facts], now)
     common = _Common(campaigns, campaign, offers, now)
-    return [common.draft(row, values.get(row["profile_id"], {})) for row in rows]
+    return [common.draft(row, values.get(row["profile_id"], {})) for row in facts]
 
 
 def write_letter(campaigns: Campaigns, campaign: Campaign, draft: Draft) -> Letter:

@@ -2,12 +2,14 @@
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import Connection, TextClause, text
 
 from loyalty.errors import LoyaltyError, nearest
 
 FOLDER = Path(__file__).with_name("sql")
+Row = dict[str, Any]
 
 
 @cache
@@ -19,3 +21,14 @@ def query(name: str) -> TextClause:
             f"there is no statement {name!r}: {nearest(name, (file.stem for file in FOLDER.glob('*.sql')))}"
         )
     return text(path.read_text(encoding="utf-8"))
+
+
+def rows(connection: Connection, name: str, /, **binds: object) -> list[Row]:
+    """All rows of the statement, by the names of its columns."""
+    return [dict(one) for one in connection.execute(query(name), binds).mappings()]
+
+
+def row(connection: Connection, name: str, /, **binds: object) -> Row | None:
+    """The one row of the statement, or None."""
+    found = connection.execute(query(name), binds).mappings().one_or_none()
+    return None if found is None else dict(found)

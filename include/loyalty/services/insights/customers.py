@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from loyalty.services.insights.rows import Row, row, rows
-from loyalty.store.queries import query
+from loyalty.store.queries import Row, row, rows
 
 
 @dataclass(frozen=True)
@@ -23,20 +22,20 @@ class CustomerView:
 
 def find_customers(connection: Connection, words: str, *, address_attribute: str) -> Sequence[Row]:
     """Whoever has this id or this address."""
-    return rows(connection, "customers_found", words=words, attribute=address_attribute)
+    return rows(connection, "insights/customers_found", words=words, attribute=address_attribute)
 
 
 def look_at_customer(connection: Connection, customer_id: str, *, after: int = 0, size: int) -> CustomerView | None:
     """The customer as things stand, with ``size`` events, the newest after the first ``after``; None for nobody."""
-    account = row(connection, "customer", customer_id=customer_id)
+    account = row(connection, "insights/customer", customer_id=customer_id)
     if account is None:
         return None
     own = account["profile_id"]
     return CustomerView(
         account=account,
-        lots=[dict(lot) for lot in connection.execute(query("profile_lots"), {"profile_id": own}).mappings()],
-        events=rows(connection, "customer_events", profile_id=own, after=after, size=size),
-        runs=rows(connection, "customer_runs", profile_id=own),
-        promotions=rows(connection, "customer_promotions", profile_id=own),
-        mail=rows(connection, "customer_mail", profile_id=own),
+        lots=rows(connection, "profile_lots", profile_id=own),
+        events=rows(connection, "insights/customer_events", profile_id=own, after=after, size=size),
+        runs=rows(connection, "insights/customer_runs", profile_id=own),
+        promotions=rows(connection, "insights/customer_promotions", profile_id=own),
+        mail=rows(connection, "insights/customer_mail", profile_id=own),
     )

@@ -12,8 +12,7 @@ from loyalty.model.catalog import Catalog
 from loyalty.model.program import Program
 from loyalty.model.references import AnyDefinition
 from loyalty.model.segments import Segment
-from loyalty.services.insights.rows import rows
-from loyalty.store.queries import query
+from loyalty.store.queries import query, rows
 from loyalty.store.tables import profile
 
 SAMPLE = 2_000
@@ -41,14 +40,14 @@ class Sampled:
 
 def applied_program(connection: Connection) -> Program:
     """The program that the ledger works by."""
-    return Program.model_validate(rows(connection, "settings")[0]["settings"])
+    return Program.model_validate(connection.scalar(query("insights/settings")))
 
 
 def sample(
     connection: Connection, catalog: Catalog, program: Program, definition: AnyDefinition, as_of: datetime
 ) -> Sampled:
     """The definition for customers drawn at random, or for all where they are few."""
-    ids = [one["profile_id"] for one in rows(connection, "sample", size=SAMPLE)]
+    ids = [one["profile_id"] for one in rows(connection, "insights/sample", size=SAMPLE)]
     customers = int(connection.scalar(query("insights/profile_count")) or 0)
     if isinstance(definition, Segment):
         found = compile_segment(catalog, program, definition).subquery("segment")

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 from loyalty.errors import LoyaltyError
-from loyalty.services.insights.rows import Row, row, rows
+from loyalty.store.queries import Row, query, row, rows
 
 NEVER = date(1, 1, 1)
 
@@ -48,7 +48,7 @@ class ProgramView:
 
 def look_at_program(connection: Connection) -> ProgramView:
     """The program as it is now."""
-    found = row(connection, "program")
+    found = row(connection, "insights/program")
     if found is None or found["name"] is None:
         raise LoyaltyError("the ledger keeps to no program yet: any command makes it, like `loyalty program apply`")
     return ProgramView(**found)
@@ -56,30 +56,29 @@ def look_at_program(connection: Connection) -> ProgramView:
 
 def last_runs(connection: Connection, *, size: int, journey: str | None = None) -> list[Row]:
     """The newest runs, newest first."""
-    return list(rows(connection, "last_runs", size=size, journey=journey))
+    return rows(connection, "insights/last_runs", size=size, journey=journey)
 
 
 def under_way(connection: Connection) -> Row:
     """How many accounts are ``locked`` by runs under way, and of how many a lock is ``asked``."""
-    return row(connection, "under_way") or {}
+    return row(connection, "insights/under_way") or {}
 
 
 def outstanding(connection: Connection) -> int:
     """Points that all customers hold."""
-    found = row(connection, "outstanding")
-    return int(found["points"]) if found else 0
+    return int(connection.scalar(query("insights/outstanding")) or 0)
 
 
 def months(connection: Connection) -> list[Row]:
     """Each month's points earned, redeemed, expired, cancelled and adjusted, net, and those held at its end."""
-    return list(rows(connection, "months"))
+    return rows(connection, "insights/months")
 
 
 def calendar(connection: Connection, *, after: date, days: int) -> list[Row]:
     """What expires on which day after ``after``, by kind, as it was counted last."""
-    return list(rows(connection, "calendar", after=after, days=days))
+    return rows(connection, "insights/calendar", after=after, days=days)
 
 
 def last_close(connection: Connection) -> Row | None:
     """The newest closed day of the books."""
-    return row(connection, "last_close")
+    return row(connection, "insights/last_close")

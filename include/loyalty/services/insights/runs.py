@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from loyalty.services.freeze_audience import MAY_COME_AGAIN
-from loyalty.services.insights.rows import Row, row, rows
+from loyalty.store.queries import Row, row, rows
 
 MEASURES = ("members", "asked", "locked", "approved", "points", "returned", "shortfall", "balance_in", "balance_out")
 RECENT = timedelta(seconds=60)
@@ -70,23 +70,23 @@ class RunView:
 
 def find_run(connection: Connection, journey: str, run_key: str) -> int | None:
     """The number of the run that the journey's starter calls by this key."""
-    found = row(connection, "find_run", journey=journey, run_key=run_key)
+    found = row(connection, "insights/find_run", journey=journey, run_key=run_key)
     return None if found is None else int(found["run_id"])
 
 
 def look_at_run(connection: Connection, run_id: int) -> RunView | None:
     """The run as it is now; None where there is none of this number."""
-    record = row(connection, "run", run_id=run_id)
+    record = row(connection, "insights/run", run_id=run_id)
     if record is None:
         return None
-    progress = rows(connection, "run_progress", run_id=run_id)
-    pace = rows(connection, "run_pace", run_id=run_id)
+    progress = rows(connection, "insights/run_progress", run_id=run_id)
+    pace = rows(connection, "insights/run_pace", run_id=run_id)
     return RunView(
         record=record,
         progress=progress,
         pace=pace,
-        steps=rows(connection, "run_steps", run_id=run_id),
-        mail=rows(connection, "run_mail", run_id=run_id),
+        steps=rows(connection, "insights/run_steps", run_id=run_id),
+        mail=rows(connection, "insights/run_mail", run_id=run_id),
         chunks=tuple(_chunks(progress, pace, record["now"])),
     )
 
@@ -96,7 +96,7 @@ def failed_page(
 ) -> Sequence[Row]:
     """Failed members in the order of profiles, ``size`` of those after one; of a reason or a customer alone."""
     sought = {"reason": reason or None, "customer": customer or None}
-    return rows(connection, "run_failed", run_id=run_id, size=size, after=after, **sought)
+    return rows(connection, "insights/run_failed", run_id=run_id, size=size, after=after, **sought)
 
 
 def _chunks(progress: Sequence[Row], pace: Sequence[Row], now: datetime) -> list[Chunk]:
