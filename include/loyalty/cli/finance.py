@@ -50,7 +50,7 @@ def audit(
     with open_ledger() as ledger:
         report = audit_run(ledger.connection, run)
     # What prints takes a second to import, and no other command needs it.
-    from loyalty.services.print_audit import audit_html, audit_pdf
+    from loyalty.dashboard.print_audit import audit_html, audit_pdf
 
     if html:
         html.write_text(audit_html(report), encoding="utf-8")

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine, text
 from bookkeeping import noon
 from cancellation import QUICK, cancel
 from ledger import profile, program_of, record, settle
+from loyalty.dashboard.print_audit import audit_html, audit_pdf
 from loyalty.errors import LoyaltyError
 from loyalty.model.frozen import fingerprint_of
 from loyalty.services.apply_program import apply_program
@@ -26,7 +27,6 @@ from loyalty.services.audit_run import Audit, audit_run
 from loyalty.services.close_days import close_days
 from loyalty.services.decide_run import decide_run
 from loyalty.services.export_books import sheets, write_workbook
-from loyalty.services.print_audit import audit_html, audit_pdf
 from loyalty.services.provision import provision
 from loyalty.services.read_books import DAY, ageing, closed_days, cohorts
 

@@ -1,23 +1,18 @@
 """The report of a run as a page to print: HTML, and the same as PDF."""
 
-from pathlib import Path
-
 from fpdf import FPDF
 from fpdf.enums import TableBordersLayout
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from text_unidecode import unidecode
 
+from loyalty.dashboard.rendering import ENVIRONMENT
 from loyalty.services.audit_run import Audit, Section
 
-PAGES = Environment(
-    loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-)
 MARGIN, WIDTH = 15, 180
 
 
 def audit_html(audit: Audit) -> str:
     """One page that needs nothing beside itself."""
-    return PAGES.get_template("audit.html.j2").render(audit=audit)
+    return ENVIRONMENT.get_template("audit.html.j2").render(audit=audit)
 
 
 def audit_pdf(audit: Audit) -> bytes:
