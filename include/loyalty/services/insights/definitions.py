@@ -48,12 +48,14 @@ def sample(
 ) -> Sampled:
     """The definition for customers drawn at random, or for all where they are few."""
     ids = [one["profile_id"] for one in rows(connection, "insights/sample", size=SAMPLE)]
+    # As one constant: of a set to be joined with, the planner would not know how small it is.
+    drawn = func.any(bindparam("ids", ids))
     customers = int(connection.scalar(query("insights/profile_count")) or 0)
     if isinstance(definition, Segment):
         found = compile_segment(catalog, program, definition).subquery("segment")
-        among = select(func.count()).where(found.c.profile_id == func.any(bindparam("ids", ids)))
+        among = select(func.count()).where(found.c.profile_id == drawn)
         return Sampled(customers, len(ids), int(connection.scalar(among, {"as_of": as_of}) or 0))
-    drawn = select(profile.c.profile_id).where(profile.c.profile_id == func.any(bindparam("ids", ids)))
-    values = connection.execute(compile_expression(catalog, program, definition, profiles=drawn), {"as_of": as_of})
+    asked = select(profile.c.profile_id).where(profile.c.profile_id == drawn)
+    values = connection.execute(compile_expression(catalog, program, definition, profiles=asked), {"as_of": as_of})
     known = [one.value for one in values if one.value is not None]
     return Sampled(customers, len(ids), len(known), known)

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -38,7 +38,7 @@ class RunView:
     pace: Sequence[Row]
     steps: Sequence[Row]
     mail: Sequence[Row]
-    chunks: tuple[Chunk, ...] = field(default=())
+    chunks: Sequence[Chunk]
 
     @property
     def is_over(self) -> bool:
@@ -87,7 +87,7 @@ def look_at_run(connection: Connection, run_id: int) -> RunView | None:
         pace=pace,
         steps=rows(connection, "insights/run_steps", run_id=run_id),
         mail=rows(connection, "insights/run_mail", run_id=run_id),
-        chunks=tuple(_chunks(progress, pace, record["now"])),
+        chunks=_chunks(progress, pace, record["now"]),
     )
 
 
