@@ -61,6 +61,11 @@ def _passes(events: FromClause, actions: tuple[str, ...], one: Filter, program: 
     return filter_clause(events.c.params, one, program.timezone, points)
 
 
+def looks_up(choice: EventChoice) -> bool:
+    """Whether the choice asks what event another one refers to."""
+    return choice.refers_to is not None or RESTORE in choice.actions
+
+
 def _late_ones(events: FromClause, choice: EventChoice) -> LateOnes:
     """Expiries, and the restores that correct one, are dated with the midnight they belong to and count at it."""
     kinds = set(choice.actions)

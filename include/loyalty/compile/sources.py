@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, FromClause, select, true
 
 from loyalty.compile.aggregates import defaulted, facts
+from loyalty.compile.events import looks_up
 from loyalty.compile.formulas import Scope, formula_column
 from loyalty.model.aggregates import Aggregate
 from loyalty.model.catalog import Catalog, Value
@@ -33,15 +34,24 @@ class Source:
         return Scope(self.catalog, self.program.timezone, profile.c.attributes, self.values)
 
     def add_facts(self, wanted: Mapping[str, Aggregate], *, narrow: bool) -> dict[str, ColumnElement[Any]]:
-        """One pass over the events stands beside the rows; returns its columns by label."""
+        """The facts of the events stand beside the rows; returns its columns by label."""
         if not wanted:
             return {}
         if narrow:
             passed: FromClause = facts(self.program, wanted, self.profile_id).lateral("fact")
             self.rows = self.rows.join(passed, true())
-        else:
-            passed = facts(self.program, wanted, None).subquery("fact")
-            self.rows = self.rows.outerjoin(passed, passed.c.profile_id == self.profile_id)
+            return {label: defaulted(one, passed.c[label]) for label, one in wanted.items()}
+        # What looks other events up is read apart, and is little: only the rest can be shared among processes.
+        apart = {label: one for label, one in wanted.items() if looks_up(one)}
+        plain = {label: one for label, one in wanted.items() if label not in apart}
+        return self._add_pass("fact", plain) | self._add_pass("referring", apart)
+
+    def _add_pass(self, name: str, wanted: Mapping[str, Aggregate]) -> dict[str, ColumnElement[Any]]:
+        """All events of their actions are read once; returns the columns by label."""
+        if not wanted:
+            return {}
+        passed = facts(self.program, wanted, None).subquery(name)
+        self.rows = self.rows.outerjoin(passed, passed.c.profile_id == self.profile_id)
         return {label: defaulted(one, passed.c[label]) for label, one in wanted.items()}
 
     def add_values(self, parts: Iterable[Value]) -> None:

@@ -15,6 +15,7 @@ from loyalty.model.catalog import Catalog
 from loyalty.model.program import Program
 from loyalty.store.queries import query
 from loyalty.store.tables import journey_member
+from loyalty.store.temporary import keep_rows
 
 JOURNEY = "batch_cancellation"
 AMOUNT = "points_to_cancel"
@@ -29,9 +30,10 @@ def freeze_audience(
     ``program`` and ``catalog`` are those of the run's own settings. Members of an excluded segment or country have
     failed already. Returns the run's id.
     """
-    now: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+    # In a statement of its own: the next ones see at least what this one says that they do.
+    now = connection.execute(text("SELECT clock_timestamp() AS at, pg_current_snapshot()::text AS snapshot")).one()
     first = _first_round(connection, run)
-    as_of = first.as_of if first else run.as_of or now
+    as_of = first.as_of if first else run.as_of or now.at
     opened = connection.execute(
         query("cancel/open_run"), _record(connection, program, catalog, run, first, as_of, run_key)
     ).one()
@@ -49,8 +51,9 @@ def freeze_audience(
         _select(connection, program, catalog, run, run_id, as_of)
     _exclude(connection, program, catalog, run, run_id, as_of)
     connection.execute(query("note_members"), {"run_id": run_id})
+    frozen_at, snapshot = (first.frozen_at, first.frozen_snapshot) if first else (now.at, now.snapshot)
     connection.execute(
-        query("cancel/freeze_run"), {"run_id": run_id, "now": now, "frozen_at": first.frozen_at if first else None}
+        query("cancel/freeze_run"), {"run_id": run_id, "frozen_at": frozen_at, "frozen_snapshot": snapshot}
     )
     return run_id
 
@@ -96,10 +99,9 @@ def _select(
     connection: Connection, program: Program, catalog: Catalog, run: CancellationRun, run_id: int, as_of: datetime
 ) -> None:
     amount = catalog.value(AMOUNT)
-    chosen = (
-        compile_segment(catalog, program, catalog.segment(run.segment), [amount]).params(as_of=as_of).subquery("chosen")
-    )
-    members = select(literal(run_id), chosen.c.profile_id, chosen.c[AMOUNT])
+    segment = compile_segment(catalog, program, catalog.segment(run.segment), [amount]).params(as_of=as_of)
+    chosen = keep_rows(connection, "chosen", segment)
+    members = select(literal(run_id), chosen.c.profile_id, chosen.c[AMOUNT]).order_by(chosen.c.profile_id)
     connection.execute(insert(journey_member).from_select(["run_id", "profile_id", "approved"], members))
 
 

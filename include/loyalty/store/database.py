@@ -20,12 +20,13 @@ READING += " -c timezone=UTC -c datestyle=ISO"
 # For whoever only looks: with the rights of the role that reads, and never for long.
 READER = "-c role=loyalty_reader -c default_transaction_read_only=on -c statement_timeout=10s"
 READER += r" -c default_transaction_isolation=repeatable\ read"
+# Nothing is compiled (jit): over so many partitions that takes longer than to run it. Events are added up partition by
+# partition, where each fits into memory and a second process can help.
+PLANNING = "-c jit=off -c enable_partitionwise_aggregate=on"
 
 
 def open_engine(url: str | URL, session: str = "", **options: Any) -> Engine:
     """An engine whose sessions think in UTC and plan each statement for its values (no generic plans).
-
-    None compiles its statements (jit): over so many partitions that takes longer than to run them.
 
     ``session`` are further settings of every session, as libpq has them.
     """
@@ -40,7 +41,7 @@ def open_engine(url: str | URL, session: str = "", **options: Any) -> Engine:
     engine = create_engine(
         target.set(drivername="postgresql+psycopg"),
         connect_args={
-            "options": f"-c timezone=UTC -c search_path=public -c jit=off {session}",
+            "options": f"-c timezone=UTC -c search_path=public {PLANNING} {session}",
             "prepare_threshold": None,
             "connect_timeout": 10,
         },

@@ -1,5 +1,5 @@
 SELECT loyalty.profile.profile_id,
-  coalesce(fact.gifted_points, 0) AS value
+  coalesce(referring.gifted_points, 0) AS value
 FROM loyalty.profile
 LEFT OUTER JOIN (SELECT e.profile_id AS profile_id,
   sum(e.points) FILTER (WHERE e.action = 'points.adjust'
@@ -13,4 +13,4 @@ WHERE referred.profile_id = e.profile_id
 FROM loyalty.event AS e
 WHERE e.action = 'points.adjust'
     AND e.occurred_at <= :as_of
-GROUP BY e.profile_id) AS fact ON fact.profile_id = loyalty.profile.profile_id;
+GROUP BY e.profile_id) AS referring ON referring.profile_id = loyalty.profile.profile_id;

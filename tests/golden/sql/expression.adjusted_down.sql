@@ -2,6 +2,13 @@ SELECT loyalty.profile.profile_id, the_adjusted_down.adjusted_down AS value
 FROM loyalty.profile
 LEFT OUTER JOIN (SELECT e.profile_id AS profile_id,
   sum(e.points) FILTER (WHERE e.action = 'points.adjust'
+    AND e.occurred_at < :as_of) AS adjusted_points
+FROM loyalty.event AS e
+WHERE e.action = 'points.adjust'
+    AND e.occurred_at <= :as_of
+GROUP BY e.profile_id) AS fact ON fact.profile_id = loyalty.profile.profile_id
+LEFT OUTER JOIN (SELECT e.profile_id AS profile_id,
+  sum(e.points) FILTER (WHERE e.action = 'points.adjust'
     AND e.occurred_at < :as_of
     AND coalesce(e.points > 0, false)
     AND (SELECT true AS found
@@ -23,11 +30,9 @@ FROM loyalty.event AS referred
 WHERE referred.profile_id = e.profile_id
     AND referred.key = e.refers_to
     AND referred.action = 'points.adjust'
-    AND coalesce(referred.points > 0, false)) IS NOT NULL) AS corrections_of_gifts,
-  sum(e.points) FILTER (WHERE e.action = 'points.adjust'
-    AND e.occurred_at < :as_of) AS adjusted_points
+    AND coalesce(referred.points > 0, false)) IS NOT NULL) AS corrections_of_gifts
 FROM loyalty.event AS e
 WHERE e.action = 'points.adjust'
     AND e.occurred_at <= :as_of
-GROUP BY e.profile_id) AS fact ON fact.profile_id = loyalty.profile.profile_id
-JOIN LATERAL (SELECT (coalesce(fact.gifted_points, 0) + coalesce(fact.corrections_of_earnings, 0) + coalesce(fact.corrections_of_gifts, 0)) - coalesce(fact.adjusted_points, 0) AS adjusted_down) AS the_adjusted_down ON true;
+GROUP BY e.profile_id) AS referring ON referring.profile_id = loyalty.profile.profile_id
+JOIN LATERAL (SELECT (coalesce(referring.gifted_points, 0) + coalesce(referring.corrections_of_earnings, 0) + coalesce(referring.corrections_of_gifts, 0)) - coalesce(fact.adjusted_points, 0) AS adjusted_down) AS the_adjusted_down ON true;

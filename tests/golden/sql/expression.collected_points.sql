@@ -4,7 +4,12 @@ LEFT OUTER JOIN (SELECT e.profile_id AS profile_id,
   sum(e.points) FILTER (WHERE e.action = 'points.loyalty'
     AND e.occurred_at < :as_of) AS earned_points,
   sum(-e.points) FILTER (WHERE e.action = 'points.reverse'
-    AND e.occurred_at < :as_of) AS reversed_points,
+    AND e.occurred_at < :as_of) AS reversed_points
+FROM loyalty.event AS e
+WHERE e.action IN ('points.loyalty', 'points.reverse')
+    AND e.occurred_at <= :as_of
+GROUP BY e.profile_id) AS fact ON fact.profile_id = loyalty.profile.profile_id
+LEFT OUTER JOIN (SELECT e.profile_id AS profile_id,
   sum(e.points) FILTER (WHERE e.action = 'points.adjust'
     AND e.occurred_at < :as_of
     AND coalesce(e.points > 0, false)
@@ -29,7 +34,7 @@ WHERE referred.profile_id = e.profile_id
     AND referred.action = 'points.adjust'
     AND coalesce(referred.points > 0, false)) IS NOT NULL) AS corrections_of_gifts
 FROM loyalty.event AS e
-WHERE e.action IN ('points.loyalty', 'points.reverse', 'points.adjust')
+WHERE e.action = 'points.adjust'
     AND e.occurred_at <= :as_of
-GROUP BY e.profile_id) AS fact ON fact.profile_id = loyalty.profile.profile_id
-JOIN LATERAL (SELECT (coalesce(fact.earned_points, 0) - coalesce(fact.reversed_points, 0)) + coalesce(fact.gifted_points, 0) + coalesce(fact.corrections_of_earnings, 0) + coalesce(fact.corrections_of_gifts, 0) AS collected_points) AS the_collected_points ON true;
+GROUP BY e.profile_id) AS referring ON referring.profile_id = loyalty.profile.profile_id
+JOIN LATERAL (SELECT (coalesce(fact.earned_points, 0) - coalesce(fact.reversed_points, 0)) + coalesce(referring.gifted_points, 0) + coalesce(referring.corrections_of_earnings, 0) + coalesce(referring.corrections_of_gifts, 0) AS collected_points) AS the_collected_points ON true;

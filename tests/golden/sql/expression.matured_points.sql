@@ -3,7 +3,12 @@ FROM loyalty.profile
 LEFT OUTER JOIN (SELECT e.profile_id AS profile_id,
   sum(e.points) FILTER (WHERE e.action = 'points.loyalty'
     AND e.occurred_at < :as_of
-    AND e.occurred_at <= loyalty.local_instant(timezone('Europe/Warsaw', :as_of) - make_interval(0, 0, 0, 182, 0), 'Europe/Warsaw')) AS earned_182_days_ago,
+    AND e.occurred_at <= loyalty.local_instant(timezone('Europe/Warsaw', :as_of) - make_interval(0, 0, 0, 182, 0), 'Europe/Warsaw')) AS earned_182_days_ago
+FROM loyalty.event AS e
+WHERE e.action = 'points.loyalty'
+    AND e.occurred_at <= :as_of
+GROUP BY e.profile_id) AS fact ON fact.profile_id = loyalty.profile.profile_id
+LEFT OUTER JOIN (SELECT e.profile_id AS profile_id,
   sum(e.points) FILTER (WHERE e.action = 'points.adjust'
     AND e.occurred_at < :as_of
     AND (SELECT true AS found
@@ -49,7 +54,7 @@ WHERE referred.profile_id = e.profile_id
     AND referred.action = 'points.loyalty'
     AND referred.occurred_at <= loyalty.local_instant(timezone('Europe/Warsaw', :as_of) - make_interval(0, 0, 0, 182, 0), 'Europe/Warsaw')) IS NOT NULL) AS reversals_of_182_days_ago
 FROM loyalty.event AS e
-WHERE e.action IN ('points.loyalty', 'points.adjust', 'points.reverse')
+WHERE e.action IN ('points.adjust', 'points.reverse')
     AND e.occurred_at <= :as_of
-GROUP BY e.profile_id) AS fact ON fact.profile_id = loyalty.profile.profile_id
-JOIN LATERAL (SELECT (coalesce(fact.earned_182_days_ago, 0) + coalesce(fact.corrections_of_182_days_ago, 0) + coalesce(fact.gifted_points_due, 0) + coalesce(fact.corrections_of_gifts_due, 0) + coalesce(fact.undated_corrections_of_gifts_due, 0)) - coalesce(fact.reversals_of_182_days_ago, 0) AS matured_points) AS the_matured_points ON true;
+GROUP BY e.profile_id) AS referring ON referring.profile_id = loyalty.profile.profile_id
+JOIN LATERAL (SELECT (coalesce(fact.earned_182_days_ago, 0) + coalesce(referring.corrections_of_182_days_ago, 0) + coalesce(referring.gifted_points_due, 0) + coalesce(referring.corrections_of_gifts_due, 0) + coalesce(referring.undated_corrections_of_gifts_due, 0)) - coalesce(referring.reversals_of_182_days_ago, 0) AS matured_points) AS the_matured_points ON true;

@@ -3,6 +3,19 @@ FROM loyalty.profile
 LEFT OUTER JOIN (SELECT e.profile_id AS profile_id,
   sum(-e.points) FILTER (WHERE e.action = 'points.expire'
     AND e.occurred_at <= :as_of) AS expiry_points,
+  sum(-e.points) FILTER (WHERE e.action = 'client.activatePromotion'
+    AND e.occurred_at < :as_of) AS activated_points,
+  sum(e.points) FILTER (WHERE e.action = 'client.deactivatePromotion'
+    AND e.occurred_at < :as_of) AS returned_points,
+  sum(-e.points) FILTER (WHERE e.action = 'points.cancel'
+    AND e.occurred_at < :as_of) AS cancellation_points,
+  sum(e.points) FILTER (WHERE e.action = 'points.adjust'
+    AND e.occurred_at < :as_of) AS adjusted_points
+FROM loyalty.event AS e
+WHERE e.action IN ('points.expire', 'client.activatePromotion', 'client.deactivatePromotion', 'points.cancel', 'points.adjust')
+    AND e.occurred_at <= :as_of
+GROUP BY e.profile_id) AS fact ON fact.profile_id = loyalty.profile.profile_id
+LEFT OUTER JOIN (SELECT e.profile_id AS profile_id,
   sum(e.points) FILTER (WHERE e.action = 'points.restore'
     AND e.occurred_at <= :as_of
     AND (SELECT true AS found
@@ -10,12 +23,6 @@ FROM loyalty.event AS referred
 WHERE referred.profile_id = e.profile_id
     AND referred.key = e.refers_to
     AND referred.action = 'points.expire') IS NOT NULL) AS expiry_corrections,
-  sum(-e.points) FILTER (WHERE e.action = 'client.activatePromotion'
-    AND e.occurred_at < :as_of) AS activated_points,
-  sum(e.points) FILTER (WHERE e.action = 'client.deactivatePromotion'
-    AND e.occurred_at < :as_of) AS returned_points,
-  sum(-e.points) FILTER (WHERE e.action = 'points.cancel'
-    AND e.occurred_at < :as_of) AS cancellation_points,
   sum(e.points) FILTER (WHERE e.action = 'points.restore'
     AND e.occurred_at < :as_of
     AND (SELECT true AS found
@@ -45,15 +52,13 @@ FROM loyalty.event AS referred
 WHERE referred.profile_id = e.profile_id
     AND referred.key = e.refers_to
     AND referred.action = 'points.adjust'
-    AND coalesce(referred.points > 0, false)) IS NOT NULL) AS corrections_of_gifts,
-  sum(e.points) FILTER (WHERE e.action = 'points.adjust'
-    AND e.occurred_at < :as_of) AS adjusted_points
+    AND coalesce(referred.points > 0, false)) IS NOT NULL) AS corrections_of_gifts
 FROM loyalty.event AS e
-WHERE e.action IN ('points.expire', 'points.restore', 'client.activatePromotion', 'client.deactivatePromotion', 'points.cancel', 'points.adjust')
+WHERE e.action IN ('points.restore', 'points.adjust')
     AND e.occurred_at <= :as_of
-GROUP BY e.profile_id) AS fact ON fact.profile_id = loyalty.profile.profile_id
-JOIN LATERAL (SELECT coalesce(fact.expiry_points, 0) - coalesce(fact.expiry_corrections, 0) AS expired_points) AS the_expired_points ON true
+GROUP BY e.profile_id) AS referring ON referring.profile_id = loyalty.profile.profile_id
+JOIN LATERAL (SELECT coalesce(fact.expiry_points, 0) - coalesce(referring.expiry_corrections, 0) AS expired_points) AS the_expired_points ON true
 JOIN LATERAL (SELECT coalesce(fact.activated_points, 0) - coalesce(fact.returned_points, 0) AS redeemed_points) AS the_redeemed_points ON true
-JOIN LATERAL (SELECT coalesce(fact.cancellation_points, 0) - coalesce(fact.restored_points, 0) AS cancelled_points) AS the_cancelled_points ON true
-JOIN LATERAL (SELECT (coalesce(fact.gifted_points, 0) + coalesce(fact.corrections_of_earnings, 0) + coalesce(fact.corrections_of_gifts, 0)) - coalesce(fact.adjusted_points, 0) AS adjusted_down) AS the_adjusted_down ON true
+JOIN LATERAL (SELECT coalesce(fact.cancellation_points, 0) - coalesce(referring.restored_points, 0) AS cancelled_points) AS the_cancelled_points ON true
+JOIN LATERAL (SELECT (coalesce(referring.gifted_points, 0) + coalesce(referring.corrections_of_earnings, 0) + coalesce(referring.corrections_of_gifts, 0)) - coalesce(fact.adjusted_points, 0) AS adjusted_down) AS the_adjusted_down ON true
 JOIN LATERAL (SELECT the_expired_points.expired_points + the_redeemed_points.redeemed_points + the_cancelled_points.cancelled_points + the_adjusted_down.adjusted_down AS points_lost) AS the_points_lost ON true;

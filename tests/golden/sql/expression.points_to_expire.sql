@@ -4,6 +4,21 @@ LEFT OUTER JOIN (SELECT e.profile_id AS profile_id,
   sum(e.points) FILTER (WHERE e.action = 'points.loyalty'
     AND e.occurred_at < :as_of
     AND e.occurred_at <= loyalty.local_instant(timezone('Europe/Warsaw', :as_of) - make_interval(0, 0, 0, 182, 0), 'Europe/Warsaw')) AS earned_182_days_ago,
+  sum(-e.points) FILTER (WHERE e.action = 'points.expire'
+    AND e.occurred_at <= :as_of) AS expiry_points,
+  sum(-e.points) FILTER (WHERE e.action = 'client.activatePromotion'
+    AND e.occurred_at < :as_of) AS activated_points,
+  sum(e.points) FILTER (WHERE e.action = 'client.deactivatePromotion'
+    AND e.occurred_at < :as_of) AS returned_points,
+  sum(-e.points) FILTER (WHERE e.action = 'points.cancel'
+    AND e.occurred_at < :as_of) AS cancellation_points,
+  sum(e.points) FILTER (WHERE e.action = 'points.adjust'
+    AND e.occurred_at < :as_of) AS adjusted_points
+FROM loyalty.event AS e
+WHERE e.action IN ('points.loyalty', 'points.expire', 'client.activatePromotion', 'client.deactivatePromotion', 'points.cancel', 'points.adjust')
+    AND e.occurred_at <= :as_of
+GROUP BY e.profile_id) AS fact ON fact.profile_id = loyalty.profile.profile_id
+LEFT OUTER JOIN (SELECT e.profile_id AS profile_id,
   sum(e.points) FILTER (WHERE e.action = 'points.adjust'
     AND e.occurred_at < :as_of
     AND (SELECT true AS found
@@ -48,8 +63,6 @@ WHERE referred.profile_id = e.profile_id
     AND referred.key = e.refers_to
     AND referred.action = 'points.loyalty'
     AND referred.occurred_at <= loyalty.local_instant(timezone('Europe/Warsaw', :as_of) - make_interval(0, 0, 0, 182, 0), 'Europe/Warsaw')) IS NOT NULL) AS reversals_of_182_days_ago,
-  sum(-e.points) FILTER (WHERE e.action = 'points.expire'
-    AND e.occurred_at <= :as_of) AS expiry_points,
   sum(e.points) FILTER (WHERE e.action = 'points.restore'
     AND e.occurred_at <= :as_of
     AND (SELECT true AS found
@@ -57,12 +70,6 @@ FROM loyalty.event AS referred
 WHERE referred.profile_id = e.profile_id
     AND referred.key = e.refers_to
     AND referred.action = 'points.expire') IS NOT NULL) AS expiry_corrections,
-  sum(-e.points) FILTER (WHERE e.action = 'client.activatePromotion'
-    AND e.occurred_at < :as_of) AS activated_points,
-  sum(e.points) FILTER (WHERE e.action = 'client.deactivatePromotion'
-    AND e.occurred_at < :as_of) AS returned_points,
-  sum(-e.points) FILTER (WHERE e.action = 'points.cancel'
-    AND e.occurred_at < :as_of) AS cancellation_points,
   sum(e.points) FILTER (WHERE e.action = 'points.restore'
     AND e.occurred_at < :as_of
     AND (SELECT true AS found
@@ -92,17 +99,15 @@ FROM loyalty.event AS referred
 WHERE referred.profile_id = e.profile_id
     AND referred.key = e.refers_to
     AND referred.action = 'points.adjust'
-    AND coalesce(referred.points > 0, false)) IS NOT NULL) AS corrections_of_gifts,
-  sum(e.points) FILTER (WHERE e.action = 'points.adjust'
-    AND e.occurred_at < :as_of) AS adjusted_points
+    AND coalesce(referred.points > 0, false)) IS NOT NULL) AS corrections_of_gifts
 FROM loyalty.event AS e
-WHERE e.action IN ('points.loyalty', 'points.adjust', 'points.reverse', 'points.expire', 'points.restore', 'client.activatePromotion', 'client.deactivatePromotion', 'points.cancel')
+WHERE e.action IN ('points.adjust', 'points.reverse', 'points.restore')
     AND e.occurred_at <= :as_of
-GROUP BY e.profile_id) AS fact ON fact.profile_id = loyalty.profile.profile_id
-JOIN LATERAL (SELECT (coalesce(fact.earned_182_days_ago, 0) + coalesce(fact.corrections_of_182_days_ago, 0) + coalesce(fact.gifted_points_due, 0) + coalesce(fact.corrections_of_gifts_due, 0) + coalesce(fact.undated_corrections_of_gifts_due, 0)) - coalesce(fact.reversals_of_182_days_ago, 0) AS matured_points) AS the_matured_points ON true
-JOIN LATERAL (SELECT coalesce(fact.expiry_points, 0) - coalesce(fact.expiry_corrections, 0) AS expired_points) AS the_expired_points ON true
+GROUP BY e.profile_id) AS referring ON referring.profile_id = loyalty.profile.profile_id
+JOIN LATERAL (SELECT (coalesce(fact.earned_182_days_ago, 0) + coalesce(referring.corrections_of_182_days_ago, 0) + coalesce(referring.gifted_points_due, 0) + coalesce(referring.corrections_of_gifts_due, 0) + coalesce(referring.undated_corrections_of_gifts_due, 0)) - coalesce(referring.reversals_of_182_days_ago, 0) AS matured_points) AS the_matured_points ON true
+JOIN LATERAL (SELECT coalesce(fact.expiry_points, 0) - coalesce(referring.expiry_corrections, 0) AS expired_points) AS the_expired_points ON true
 JOIN LATERAL (SELECT coalesce(fact.activated_points, 0) - coalesce(fact.returned_points, 0) AS redeemed_points) AS the_redeemed_points ON true
-JOIN LATERAL (SELECT coalesce(fact.cancellation_points, 0) - coalesce(fact.restored_points, 0) AS cancelled_points) AS the_cancelled_points ON true
-JOIN LATERAL (SELECT (coalesce(fact.gifted_points, 0) + coalesce(fact.corrections_of_earnings, 0) + coalesce(fact.corrections_of_gifts, 0)) - coalesce(fact.adjusted_points, 0) AS adjusted_down) AS the_adjusted_down ON true
+JOIN LATERAL (SELECT coalesce(fact.cancellation_points, 0) - coalesce(referring.restored_points, 0) AS cancelled_points) AS the_cancelled_points ON true
+JOIN LATERAL (SELECT (coalesce(referring.gifted_points, 0) + coalesce(referring.corrections_of_earnings, 0) + coalesce(referring.corrections_of_gifts, 0)) - coalesce(fact.adjusted_points, 0) AS adjusted_down) AS the_adjusted_down ON true
 JOIN LATERAL (SELECT the_expired_points.expired_points + the_redeemed_points.redeemed_points + the_cancelled_points.cancelled_points + the_adjusted_down.adjusted_down AS points_lost) AS the_points_lost ON true
 JOIN LATERAL (SELECT CASE WHEN coalesce(the_matured_points.matured_points <= the_points_lost.points_lost, false) THEN 0 ELSE the_matured_points.matured_points - the_points_lost.points_lost END AS points_to_expire) AS the_points_to_expire ON true;
