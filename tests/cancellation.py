@@ -21,7 +21,7 @@ from loyalty.services.deduct_points import deduct_points
 from loyalty.services.fail_unconfirmed import fail_undeactivated, fail_unlocked
 from loyalty.services.filter_clients import filter_clients
 from loyalty.services.journey_runs import RunTotals
-from loyalty.services.lock_balances import answer_requests, request_locks, start_lock_wait
+from loyalty.services.lock_balances import grant_locks, request_locks, start_lock_wait
 from loyalty.services.release_locks import release_locks
 
 QUICK = {"lock_minutes": 0.5, "lock_wait_minutes": 0.05, "deactivation_wait_minutes": 0.05, "margin_minutes": 0.1}
@@ -32,7 +32,7 @@ PROMOTIONS = [
 LONG_AGO = timedelta(days=90)
 Step = Callable[[Connection, Range], object]
 Prepared = Callable[..., Range]
-LOCKED: tuple[Step, ...] = (request_locks, answer_requests)
+LOCKED: tuple[Step, ...] = (grant_locks, request_locks)
 ASKED = (*LOCKED, filter_clients)
 RETURNED = (*ASKED, deactivate_promotions)
 
@@ -221,7 +221,7 @@ def actions(connection: Connection, name: str) -> Counter[str]:
 
 
 TABLES = ("event", "account", "promotion_activation", "journey_run", "journey_chunk", "journey_member")
-TIMES = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[^\",)]*")
+TIMES = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[^\",)]*|(?<=\"booked_by\":\")\d+")
 
 
 def picture(connection: Connection, *tables: str) -> dict[str, list[str]]:
@@ -234,7 +234,7 @@ def picture(connection: Connection, *tables: str) -> dict[str, list[str]]:
 
 
 def outcome(connection: Connection) -> dict[str, list[str]]:
-    """The picture without its times."""
+    """The picture without its times, and the numbers of its transactions."""
     return {name: sorted(TIMES.sub("then", row) for row in rows) for name, rows in picture(connection).items()}
 
 

@@ -36,11 +36,14 @@ from loyalty.store.database import transaction
 from planting import Planter
 from side_by_side import overtaken
 
-LOCK_CHECK = "account.lock_run_id IS DISTINCT FROM :run_id OR account.lock_expires_at <= clock.now"
-OWN_LOCK = "account.lock_run_id IS DISTINCT FROM e.run_id OR e.recorded_at >= account.lock_expires_at"
+LOCK_CHECK = "due.lock_run_id IS DISTINCT FROM :run_id OR due.lock_expires_at <= clock.now"
+OWN_LOCK = "account.lock_run_id IS DISTINCT FROM told.run_id OR told.cancelled_at >= account.lock_expires_at"
 OWN_KEY = "e.key <> loyalty.cancel_key(e.run_id, e.profile_id)"
-AMOUNT = "greatest(0, account.balance - kept.spared)"
-AS_APPROVED = (f"{AMOUNT}::bigint AS amount", "kept.approved AS amount")
+AS_APPROVED = ("CASE WHEN held.is_as_frozen THEN", "CASE WHEN true THEN")
+AS_IF_NOTHING_CAME = (
+    ("pg_visible_in_snapshot(account.booked_by, run.frozen_snapshot)", "true"),
+    ("account.latest_at < run.as_of", "true"),
+)
 RETURNED_TOO_OFTEN = text(
     "SELECT refers_to FROM loyalty.event WHERE action = 'client.deactivatePromotion' GROUP BY 1 HAVING count(*) > 1"
 )
@@ -113,7 +116,7 @@ def test_a_cancellation_outside_its_lock_is_found(connection: Connection, progra
 def plant_a_retry_that_forgets(plant: Planter) -> None:
     """A deduction takes what was approved, under a new key, whatever was taken before."""
     another_key = ("loyalty.cancel_key(:run_id, profile_id)", "gen_random_uuid()")
-    unlimited = (f"WHEN {AMOUNT} > kept.approved + kept.came_back THEN 'amount_grew'", "")
+    unlimited = ("WHEN due.amount > due.approved + due.came_back THEN 'amount_grew'", "")
     plant.statement(deduct_points, "cancel/deduct_points", (LOCK_CHECK, "false"), AS_APPROVED, unlimited, another_key)
     plant.statement(deduct_points, "cancel/lock_deductible", ("IN ('locked', 'deactivating')", "<> 'failed'"))
     plant.function("loyalty.lock_accounts", (OWN_LOCK, "false"))
@@ -140,10 +143,11 @@ def test_a_second_cancellation_of_the_same_run_is_found(
     assert "3_cancelled_once" in found(connection)
 
 
+@pytest.mark.parametrize("fault", [[AS_APPROVED], AS_IF_NOTHING_CAME], ids=["approved", "as if nothing had come"])
 def test_an_amount_of_the_snapshot_is_found_by_telling_it_from_the_events(
-    connection: Connection, program: Program, plant: Planter
+    connection: Connection, program: Program, plant: Planter, fault: list[tuple[str, str]]
 ) -> None:
-    plant.statement(deduct_points, "cancel/deduct_points", AS_APPROVED)
+    plant.statement(deduct_points, "cancel/deduct_points", *fault)
     run_id = start(connection, program)
     spend(connection, 60)
     each(connection, part_of(connection, run_id), *LOCKED)
@@ -200,7 +204,7 @@ def test_a_promotion_that_returned_its_points_twice_is_found(
 
 def test_spending_under_a_lock_is_found(connection: Connection, program: Program, plant: Planter) -> None:
     plant.function("loyalty.own_account", ("refuse_locked AND", "false AND"))
-    plant.function("loyalty.lock_accounts", ("e.run_id IS NULL AND", "false AND"))
+    plant.function("loyalty.lock_accounts", ("told.spent_at < account.lock_expires_at AS spends", "false AS spends"))
     run_id = start(connection, program)
     each(connection, part_of(connection, run_id), *LOCKED)
     spend(connection)

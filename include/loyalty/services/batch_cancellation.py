@@ -1,10 +1,10 @@
 """The batch cancellation, step by step, as the command line and the DAG walk it. Each step can be repeated."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from loyalty.errors import LoyaltyError
 from loyalty.model.cancellation import CancellationRun
@@ -22,12 +22,14 @@ from loyalty.services.fail_unconfirmed import fail_undeactivated, fail_unlocked
 from loyalty.services.filter_clients import filter_clients
 from loyalty.services.freeze_audience import freeze_audience
 from loyalty.services.journey_runs import RunTotals, finish_run
-from loyalty.services.lock_balances import answer_requests, locks_are_answered, request_locks, start_lock_wait
+from loyalty.services.lock_balances import grant_locks, locks_are_answered, request_locks, start_lock_wait
 from loyalty.services.release_locks import release_locks
 from loyalty.store.queries import query
+from loyalty.store.side_by_side import work_side_by_side
 
 JOURNEY = "batch_cancellation"
 POLL_SECONDS = 0.5
+SIDE_BY_SIDE = 2
 
 
 @dataclass(frozen=True)
@@ -63,11 +65,12 @@ def cut(connection: Connection, run_id: int, *, size: int) -> list[int]:
 
 
 def lock(connection: Connection, run_id: int, number: int, *, size: int, on_batch: Progress | None = None) -> Step:
-    """Every member of the chunk has asked for its lock, and the wait for confirmations has begun."""
+    """Every member of the chunk has its lock or has asked for it, and the wait for confirmations has begun."""
 
     def work(connection: Connection, part: Range) -> Step:
+        granted = grant_locks(connection, part)
         request_locks(connection, part)
-        return Step(answer_requests(connection, part))
+        return Step(granted)
 
     chunk = _open(connection, run_id, number)
     done = _walk(connection, chunk, work, size, on_batch)
@@ -172,6 +175,24 @@ def cancel_chunk(
     fail_with_promotions(connection, run_id, number, size=size)
     deduct(connection, run_id, number, size=size, mail=mail, on_batch=on_batch)
     release(connection, run_id, number, size=size)
+
+
+def cancel_chunks(
+    engine: Engine,
+    run_id: int,
+    numbers: Iterable[int],
+    *,
+    size: int,
+    mail: Mail = NO_MAIL,
+    side_by_side: int = SIDE_BY_SIDE,
+    on_batch: Progress | None = None,
+) -> None:
+    """All steps for each of the chunks, so many chunks at a time. Where one fails, the others stop where they are."""
+
+    def one(connection: Connection, number: int) -> None:
+        cancel_chunk(connection, run_id, number, size=size, mail=mail, on_batch=on_batch)
+
+    work_side_by_side(engine, one, numbers, side_by_side)
 
 
 def run_settings(connection: Connection, run_id: int) -> CancellationRun:

@@ -1,4 +1,4 @@
-"""Ask for the locks of a chunk's members; where this database is the points engine, it answers at once."""
+"""Lock the balances of a chunk's members, or have them locked by an outside points engine."""
 
 from sqlalchemy import Connection
 
@@ -15,8 +15,8 @@ def request_locks(connection: Connection, part: Range) -> int:
     return asked.rowcount
 
 
-def answer_requests(connection: Connection, part: Range) -> int:
-    """This database has confirmed the locks of those whose accounts nobody works on; returns how many just now.
+def grant_locks(connection: Connection, part: Range) -> int:
+    """This database has locked the balances of those whose accounts nobody works on; returns how many just now.
 
     An outside engine (``engine: events``) answers by itself: then nothing happens here. Lock order: accounts ascending.
     """
@@ -26,7 +26,8 @@ def answer_requests(connection: Connection, part: Range) -> int:
     if connection.execute(query("cancel/lock_answerable"), part.binds).rowcount == 0:
         return 0
     connection.execute(query("measure_batch"))
-    return connection.execute(query("cancel/confirm_locks"), part.binds).rowcount
+    minutes = part.chunk.settings.lock_minutes
+    return connection.execute(query("cancel/grant_locks"), part.binds | {"lock_minutes": minutes}).rowcount
 
 
 def start_lock_wait(connection: Connection, chunk: Chunk) -> None:
@@ -37,5 +38,5 @@ def start_lock_wait(connection: Connection, chunk: Chunk) -> None:
 
 def locks_are_answered(connection: Connection, chunk: Chunk) -> bool:
     """Whether every request of the chunk is answered, or the deadline has come; this database tries again to answer."""
-    answer_requests(connection, chunk.all)
+    grant_locks(connection, chunk.all)
     return bool(connection.scalar(query("cancel/await_locks"), chunk.all.binds))

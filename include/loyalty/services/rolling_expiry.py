@@ -45,15 +45,18 @@ def expire(
 
     Members whose balance another journey has locked have failed; they keep their mark, and the next run finds them.
     """
-    points = 0
+    points = after = 0
     while True:
         with connection.begin():
-            batch = expire_points(connection, run_id, size=size, mail=mail)
+            batch = expire_points(connection, run_id, after, size=size, mail=mail)
             if batch.member_count == 0:
                 connection.execute(query("leave_locked"), {"run_id": run_id})
-        if batch.member_count == 0 and not _waiting(connection, run_id):
-            return points
-        points += batch.points
+        if batch.member_count == 0:
+            if not _waiting(connection, run_id):
+                return points
+            after = 0
+            continue
+        points, after = points + batch.points, batch.bound
         if on_batch:
             on_batch(batch)
 

@@ -44,27 +44,29 @@ def undo_journey(
         run_id = connection.execute(query("cancel/open_undo"), {"run_key": run_key, "undone": undone}).scalar_one()
         connection.execute(query("cancel/select_undone"), {"run_id": run_id, "undone": undone})
         connection.execute(query("note_members"), {"run_id": run_id})
-    waiting = True
-    while waiting:
+    after = 0
+    while True:
         with connection.begin():
-            batch = _restore(connection, run_id, undone, size)
-        if batch.member_count and on_batch:
-            on_batch(batch)
+            batch, after = _restore(connection, run_id, undone, after, size)
+        if batch.member_count:
+            if on_batch:
+                on_batch(batch)
+            continue
         with connection.begin():
-            waiting = bool(connection.scalar(query("members_wait"), {"run_id": run_id}))
-    with connection.begin():
-        return finish_run(connection, run_id)
+            if not connection.scalar(query("members_wait"), {"run_id": run_id}):
+                return finish_run(connection, run_id)
 
 
-def _restore(connection: Connection, run_id: int, undone: int, size: int) -> Restored:
-    """The next members, their accounts locked in ascending order before anything is read."""
+def _restore(connection: Connection, run_id: int, undone: int, after: int, size: int) -> tuple[Restored, int]:
+    """The next members after that profile, and the last of them; their accounts locked before anything is read."""
     connection.execute(query("clear_batch"))
-    if connection.execute(query("lock_batch"), {"run_id": run_id, "size": size}).rowcount == 0:
+    binds = {"run_id": run_id, "after": after, "size": size}
+    if connection.execute(query("lock_batch"), binds).rowcount == 0:
         connection.execute(query("leave_locked"), {"run_id": run_id})
-        return Restored(None, 0, 0)
+        return Restored(None, 0, 0), 0
     connection.execute(query("measure_batch"))
     row = connection.execute(query("cancel/restore_points"), {"run_id": run_id, "undone": undone}).one()
-    return Restored(None, row.member_count, row.points)
+    return Restored(None, row.member_count, row.points), connection.execute(query("batch_bound")).scalar_one()
 
 
 def _check(connection: Connection, undone: int) -> None:

@@ -26,6 +26,7 @@ from ledger import balance, balances, profile, record, settle
 from loyalty.model.program import Program
 from loyalty.services.deduct_points import deduct_points
 from loyalty.services.promotions import deactivate_promotion, redeem_promotion
+from loyalty.store.database import transaction
 
 MONTH = timedelta(days=31)
 
@@ -102,6 +103,30 @@ def test_what_was_spent_since_the_freeze_is_not_there_to_take(connection: Connec
         redeem_promotion(connection, "anna", activate(connection, "anna", "coffee"))
     each(connection, part_of(connection, run_id), *LOCKED)
     assert taken(connection, run_id) == (50, 7)
+
+
+def test_what_is_told_late_is_counted_though_it_happened_before_the_freeze(
+    connection: Connection, program: Program
+) -> None:
+    with connection.begin():
+        anna = customer(connection, "anna", 100, recent=30)
+    run_id = start(connection, program)
+    with connection.begin():
+        record(connection, anna, "client.activatePromotion", now() - MONTH, 60)
+    each(connection, part_of(connection, run_id), *LOCKED)
+    assert taken(connection, run_id) == (40, 30)
+
+
+def test_what_was_being_booked_while_the_run_was_frozen_is_counted(
+    connection: Connection, program: Program, module_database: Engine
+) -> None:
+    with connection.begin():
+        anna = customer(connection, "anna", 100, recent=30)
+    with transaction(module_database) as shop:
+        record(shop, anna, "client.activatePromotion", now() - MONTH, 60)
+        run_id = start(connection, program)
+    each(connection, part_of(connection, run_id), *LOCKED)
+    assert taken(connection, run_id) == (40, 30)
 
 
 def test_nothing_to_cancel_completes_with_nothing_and_lets_go(connection: Connection, program: Program) -> None:

@@ -22,7 +22,7 @@ from loyalty.services.deactivate_promotions import deactivate_promotions
 from loyalty.services.deduct_points import deduct_points
 from loyalty.services.fail_unconfirmed import fail_undeactivated, fail_unlocked
 from loyalty.services.filter_clients import filter_clients
-from loyalty.services.lock_balances import answer_requests, request_locks
+from loyalty.services.lock_balances import grant_locks, request_locks
 from loyalty.services.release_locks import release_locks
 from side_by_side import overtaken
 
@@ -30,7 +30,7 @@ NOT_LOCKED = (request_locks, wait_for_locks, deadlines_come)
 NOT_RETURNED = (*ASKED, wait_for_deactivations, deadlines_come)
 STEPS: dict[str, tuple[tuple[Step, ...], Step]] = {
     "request_locks": ((), request_locks),
-    "answer_requests": ((request_locks,), answer_requests),
+    "grant_locks": ((request_locks,), grant_locks),
     "start_lock_wait": ((request_locks,), wait_for_locks),
     "fail_unlocked": (NOT_LOCKED, fail_unlocked),
     "filter_clients": (LOCKED, filter_clients),
@@ -77,8 +77,8 @@ def test_the_later_of_two_says_that_it_did_nothing(
 
 
 PAIRS: dict[str, tuple[tuple[Step, ...], Step, Step]] = {
-    "a confirmation, then the deadline": (NOT_LOCKED, answer_requests, fail_unlocked),
-    "the deadline, then a confirmation": (NOT_LOCKED, fail_unlocked, answer_requests),
+    "a confirmation, then the deadline": (NOT_LOCKED, grant_locks, fail_unlocked),
+    "the deadline, then a confirmation": (NOT_LOCKED, fail_unlocked, grant_locks),
     "the client filter, then a release": (LOCKED, filter_clients, release_locks),
     "a release, then the client filter": (LOCKED, release_locks, filter_clients),
     "deactivations, then the deadline": (NOT_RETURNED, deactivate_promotions, fail_undeactivated),

@@ -23,7 +23,7 @@ from cancellation import (
 from ledger import expired, profile, record, settle
 from loyalty.model.program import Program
 from loyalty.services.deduct_points import deduct_points
-from loyalty.services.lock_balances import answer_requests, locks_are_answered, request_locks
+from loyalty.services.lock_balances import grant_locks, locks_are_answered, request_locks
 from loyalty.services.reconcile import broken, reconcile
 from loyalty.services.release_locks import release_locks
 from side_by_side import overtaken
@@ -82,9 +82,7 @@ def test_two_runs_that_lock_at_once_share_nobody(
     first = prepared(request_locks, points={"anna": 100, "boris": 200})
     second = part_of(connection, start(connection, program))
     each(connection, second, request_locks)
-    counts = overtaken(
-        module_database, lambda one: answer_requests(one, first), lambda other: answer_requests(other, second)
-    )
+    counts = overtaken(module_database, lambda one: grant_locks(one, first), lambda other: grant_locks(other, second))
     assert counts == (2, 0)
     assert conclude(connection, first.chunk.run_id).points == 300
     assert conclude(connection, second.chunk.run_id).points == 0

@@ -11,7 +11,7 @@ from loyalty.model.program import Program
 from loyalty.services import batch_cancellation as journey
 from loyalty.services.deduct_points import deduct_points
 from loyalty.services.filter_clients import filter_clients
-from loyalty.services.lock_balances import answer_requests, request_locks
+from loyalty.services.lock_balances import grant_locks, request_locks
 from loyalty.services.reconcile import broken, reconcile
 from loyalty.services.report_cancellation import report_cancellation
 from watching import ask, text_of, values, watching
@@ -53,7 +53,7 @@ def test_at_every_step_the_page_shows_what_the_members_are(
     part = part_of(connection, run_id)
     seen = [counted(connection, run_id)]
     assert shown(client, run_id) == seen[-1]
-    for step in (request_locks, answer_requests, filter_clients, deduct_points):
+    for step in (request_locks, grant_locks, filter_clients, deduct_points):
         each(connection, part, step)
         seen.append(counted(connection, run_id))
         assert shown(client, run_id) == seen[-1], step

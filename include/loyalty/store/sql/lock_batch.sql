@@ -2,7 +2,8 @@
 INSERT INTO batch (profile_id)
 SELECT account.profile_id
 FROM loyalty.journey_member AS member JOIN loyalty.account USING (profile_id)
-WHERE member.run_id = :run_id AND member.state = 'selected' AND coalesce(account.lock_expires_at <= clock_timestamp(), true)
+WHERE member.run_id = :run_id AND member.profile_id > :after AND member.state = 'selected'
+  AND coalesce(account.lock_expires_at <= clock_timestamp(), true)
   AND EXISTS (SELECT FROM loyalty.program)  -- before any account: see lock_program
 ORDER BY account.profile_id
 LIMIT :size

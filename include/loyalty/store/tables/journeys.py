@@ -3,7 +3,7 @@
 from sqlalchemy import BigInteger, Column, Date, ForeignKey, Identity, Index, Integer, Table, Text, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 
-from loyalty.store.tables.common import SERVER_SETS, Instant, metadata
+from loyalty.store.tables.common import SERVER_SETS, Instant, Snapshot, metadata
 
 journey_run = Table(
     "journey_run",
@@ -24,6 +24,7 @@ journey_run = Table(
     Column("settings", JSONB, nullable=False, server_default=SERVER_SETS),
     Column("audience_of", BigInteger, ForeignKey("loyalty.journey_run.run_id")),
     Column("frozen_at", Instant),
+    Column("frozen_snapshot", Snapshot),
     Column("spared_from", Instant),
     Column("decision", Text),
     Column("decided_by", Text),
@@ -47,7 +48,7 @@ journey_chunk = Table(
 journey_member = Table(
     "journey_member",
     metadata,
-    Column("run_id", BigInteger, ForeignKey("loyalty.journey_run.run_id"), primary_key=True),
+    Column("run_id", BigInteger, primary_key=True, autoincrement=False),
     Column("profile_id", BigInteger, primary_key=True),
     Column("state", Text, nullable=False, server_default=SERVER_SETS),
     Column("reason", Text),
@@ -69,13 +70,7 @@ Index(
     "journey_member_failed",
     journey_member.c.run_id,
     journey_member.c.profile_id,
-    postgresql_where=journey_member.c.state == "failed",
-)
-Index(
-    "journey_member_selected",
-    journey_member.c.run_id,
-    journey_member.c.profile_id,
-    postgresql_where=journey_member.c.state == "selected",
+    postgresql_where=journey_member.c.reason.is_not(None),
 )
 
 journey_progress = Table(

@@ -3,7 +3,7 @@
 from sqlalchemy import BigInteger, Boolean, Column, Date, Identity, Index, Integer, LargeBinary, MetaData, Table, Text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 
-from loyalty.store.tables.common import SERVER_SETS, Instant, metadata
+from loyalty.store.tables.common import SERVER_SETS, Instant, TransactionId, metadata
 
 program = Table(
     "program",
@@ -51,6 +51,7 @@ account = Table(
     metadata,
     Column("profile_id", BigInteger, primary_key=True, autoincrement=False),
     Column("balance", BigInteger, nullable=False, server_default=SERVER_SETS),
+    Column("booked_by", TransactionId),
     Column("latest_at", Instant),
     Column("settle_on", Date),
     Column("award_from", Instant),

@@ -163,16 +163,18 @@ COMMENT ON COLUMN loyalty.profile.created_at IS 'When the customer was first hea
 CREATE TABLE loyalty.account (
     profile_id bigint PRIMARY KEY,
     balance bigint NOT NULL DEFAULT 0,
+    booked_by xid8,
     latest_at timestamptz,
     settle_on date,
     award_from timestamptz,
     lock_run_id bigint,
     lock_token uuid,
     lock_expires_at timestamptz
-) WITH (fillfactor = 80);
+) WITH (fillfactor = 40);
 COMMENT ON TABLE loyalty.account IS 'The balance of a profile: the row where a purchase, a promotion and a journey meet.';
 COMMENT ON COLUMN loyalty.account.profile_id IS 'Whose account it is.';
 COMMENT ON COLUMN loyalty.account.balance IS 'The sum of the points events of the profile; only the ledger changes it.';
+COMMENT ON COLUMN loyalty.account.booked_by IS 'The transaction that booked a points event last: who saw it end saw all that is in the balance.';
 COMMENT ON COLUMN loyalty.account.latest_at IS 'The latest time of occurrence among its points events.';
 COMMENT ON COLUMN loyalty.account.settle_on IS
     'The earliest midnight that may need settling, never too late; null: none does as things stand.';
@@ -237,17 +239,18 @@ CREATE INDEX event_occurred_at ON loyalty.event (profile_id, occurred_at);
 
 CREATE FUNCTION loyalty.check_events() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
+    effects text[];
     wrong record;
 BEGIN
     -- The program before any account: see lock_program.
     PERFORM FROM loyalty.program;
-    SELECT e.action, e.params, e.points, account.profile_id IS NULL AS unknown, e.params -> action.parameter AS amount,
-           (SELECT customer_id FROM loyalty.profile WHERE profile.profile_id = e.profile_id) AS customer
+    SELECT e.action, e.params, e.points, profile.profile_id IS NULL AS unknown, e.params -> action.parameter AS amount,
+           (SELECT customer_id FROM loyalty.profile AS named WHERE named.profile_id = e.profile_id) AS customer
     INTO wrong
     FROM added AS e
     LEFT JOIN loyalty.action USING (action)
-    LEFT JOIN loyalty.account USING (profile_id)
-    WHERE account.profile_id IS NULL
+    LEFT JOIN loyalty.profile USING (profile_id)  -- an account comes with it, and none of them ever goes
+    WHERE profile.profile_id IS NULL
        OR e.points IS DISTINCT FROM loyalty.balance_effect(action.effect, loyalty.points_of(e.params -> action.parameter))
        OR (action.effect <> 'none' AND e.points IS NULL)
     LIMIT 1;
@@ -258,6 +261,10 @@ BEGIN
         RAISE EXCEPTION '% of customer %: the amount % cannot move the balance by %', wrong.action, wrong.customer,
             coalesce(wrong.amount::text, '(none)'), coalesce(wrong.points::text, 'nothing')
             USING ERRCODE = 'check_violation', DETAIL = wrong.params::text;
+    END IF;
+    effects := ARRAY(SELECT DISTINCT action.effect FROM added JOIN loyalty.action USING (action));
+    IF NOT effects && ARRAY['reverse', 'restore', 'adjust'] THEN
+        RETURN NULL;
     END IF;
     SELECT e.action, (SELECT customer_id FROM loyalty.profile WHERE profile.profile_id = e.profile_id) AS customer
     INTO wrong
@@ -296,16 +303,20 @@ DECLARE
     the loyalty.program;
     broke record;
 BEGIN
+    IF NOT EXISTS (SELECT FROM added JOIN loyalty.action USING (action) WHERE action.effect <> 'none' OR action.feeds_rules) THEN
+        RETURN NULL;
+    END IF;
     SELECT * INTO STRICT the FROM loyalty.program;
     WITH kind AS (
         SELECT e.profile_id, e.action, action.effect, action.validity_days,
                coalesce(sum(e.points), 0) AS points,
                min(e.points) < 0 AS loses,
+               max(e.points) > 0 AS gives,
                max(e.occurred_at) FILTER (WHERE e.points IS NOT NULL) AS last_at,
                min(e.occurred_at) FILTER (WHERE e.points IS NOT NULL) AS first_at,
                min(e.occurred_at) FILTER (WHERE action.feeds_rules) AS award_from,
                bool_or(action.effect = 'adjust' AND e.refers_to IS NOT NULL) AS corrects,
-               min(e.params ->> 'expires_on') AS expires_on,
+               min(e.params ->> 'expires_on') FILTER (WHERE action.effect = 'adjust') AS expires_on,
                e.source = 'rolling_expiry' AS settles,
                max(e.recorded_at) FILTER (WHERE action.effect = 'cancel' AND e.run_id IS NOT NULL) AS cancelled_at
         FROM added AS e JOIN loyalty.action USING (action)
@@ -318,6 +329,8 @@ BEGIN
                max(last_at) FILTER (WHERE NOT settles) AS last_news_at,
                min(first_at) FILTER (WHERE NOT settles) AS first_news_at,
                bool_or(loses AND NOT settles) AS loses,
+               bool_or(loses) AS takes,
+               bool_or(gives AND effect <> 'restore') AS gives,
                min(award_from) AS award_from,
                max(cancelled_at) AS cancelled_at,
                min(CASE
@@ -328,40 +341,38 @@ BEGIN
                    WHEN effect = 'adjust' THEN expires_on::date
                END) AS settle_on
         FROM kind GROUP BY profile_id
+    ), booked AS (
+        UPDATE loyalty.account AS account
+        SET balance = account.balance + change.points,
+            booked_by = CASE WHEN change.last_at IS NULL THEN account.booked_by ELSE pg_current_xact_id() END,
+            latest_at = greatest(account.latest_at, change.last_at),
+            award_from = least(account.award_from, change.award_from),
+            -- A cancellation ends the lock that it was made under.
+            lock_expires_at = least(account.lock_expires_at, change.cancelled_at),
+            settle_on = CASE
+                -- Told out of order, or a debt: midnights already settled may have to be settled anew.
+                WHEN change.first_news_at < account.latest_at
+                  OR (change.loses AND change.first_news_at < change.last_news_at AND account.latest_at IS NOT NULL)
+                  OR account.balance + change.points < 0
+                THEN date '0001-01-01'
+                ELSE least(account.settle_on, change.settle_on)
+            END
+        FROM change WHERE account.profile_id = change.profile_id
+        RETURNING account.profile_id, account.balance, change.takes, change.gives
     )
-    UPDATE loyalty.account AS account
-    SET balance = account.balance + change.points,
-        latest_at = greatest(account.latest_at, change.last_at),
-        award_from = least(account.award_from, change.award_from),
-        -- A cancellation ends the lock that it was made under.
-        lock_expires_at = least(account.lock_expires_at, change.cancelled_at),
-        settle_on = CASE
-            -- Told out of order, or a debt: midnights already settled may have to be settled anew.
-            WHEN change.first_news_at < account.latest_at
-              OR (change.loses AND change.first_news_at < change.last_news_at AND account.latest_at IS NOT NULL)
-              OR account.balance + change.points < 0
-            THEN date '0001-01-01'
-            ELSE least(account.settle_on, change.settle_on)
-        END
-    FROM change WHERE account.profile_id = change.profile_id;
-    IF NOT the.allow_debt AND EXISTS (SELECT FROM added WHERE points < 0) THEN
-        SELECT profile.customer_id, account.balance INTO broke
-        FROM loyalty.account JOIN loyalty.profile USING (profile_id)
-        WHERE account.balance < 0 AND account.profile_id IN (SELECT e.profile_id FROM added AS e WHERE e.points < 0)
-        LIMIT 1;
-        IF FOUND THEN
-            RAISE EXCEPTION 'the balance of customer % would be %, and the program allows no debt',
-                broke.customer_id, broke.balance USING ERRCODE = 'check_violation';
-        END IF;
-    END IF;
-    SELECT profile.customer_id, account.balance INTO broke
-    FROM loyalty.account JOIN loyalty.profile USING (profile_id)
-    WHERE account.balance > 9007199254740992 AND account.profile_id IN (
-        SELECT e.profile_id FROM added AS e JOIN loyalty.action USING (action) WHERE e.points > 0 AND action.effect <> 'restore')
+    SELECT profile.customer_id, booked.balance INTO broke
+    FROM booked JOIN loyalty.profile USING (profile_id)
+    WHERE (booked.takes AND booked.balance < 0 AND NOT the.allow_debt) OR (booked.gives AND booked.balance > 9007199254740992)
     LIMIT 1;
-    IF FOUND THEN
+    IF FOUND AND broke.balance < 0 THEN
+        RAISE EXCEPTION 'the balance of customer % would be %, and the program allows no debt',
+            broke.customer_id, broke.balance USING ERRCODE = 'check_violation';
+    ELSIF FOUND THEN
         RAISE EXCEPTION 'the balance of customer % would be %, beyond the largest number that is kept (2^53)',
             broke.customer_id, broke.balance USING ERRCODE = 'check_violation';
+    END IF;
+    IF NOT EXISTS (SELECT FROM added JOIN loyalty.action USING (action) WHERE action.effect = 'reverse') THEN
+        RETURN NULL;
     END IF;
     -- What is left of an earning is asked here, where the account is ours.
     SELECT profile.customer_id, e.action, lot.points INTO broke
@@ -447,7 +458,7 @@ COMMENT ON COLUMN loyalty.journey_run.started_at IS 'When it started.';
 COMMENT ON COLUMN loyalty.journey_run.finished_at IS 'When it last finished.';
 
 CREATE TABLE loyalty.journey_member (
-    run_id bigint NOT NULL REFERENCES loyalty.journey_run,
+    run_id bigint NOT NULL,
     profile_id bigint NOT NULL,
     state text NOT NULL DEFAULT 'selected' CHECK (state IN ('selected', 'completed', 'failed')),
     reason text,
@@ -456,7 +467,7 @@ CREATE TABLE loyalty.journey_member (
     selected_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     finished_at timestamptz,
     PRIMARY KEY (run_id, profile_id)
-);
+) WITH (fillfactor = 40);
 COMMENT ON TABLE loyalty.journey_member IS 'One profile inside one run of a journey.';
 COMMENT ON COLUMN loyalty.journey_member.run_id IS 'The run.';
 COMMENT ON COLUMN loyalty.journey_member.profile_id IS 'The profile.';
@@ -466,7 +477,8 @@ COMMENT ON COLUMN loyalty.journey_member.points IS 'Points the run took from it,
 COMMENT ON COLUMN loyalty.journey_member.shortfall IS 'Points that were due and no longer there to take.';
 COMMENT ON COLUMN loyalty.journey_member.selected_at IS 'When it entered the run.';
 COMMENT ON COLUMN loyalty.journey_member.finished_at IS 'When the run was done with it.';
-CREATE INDEX journey_member_selected ON loyalty.journey_member (run_id, profile_id) WHERE state = 'selected';
+CREATE TRIGGER runs_stay BEFORE DELETE ON loyalty.journey_run FOR EACH ROW
+EXECUTE FUNCTION loyalty.refuse('runs are never deleted');
 
 -- Settling midnights ----------------------------------------------------------------------------------------------------
 
@@ -581,7 +593,7 @@ COMMENT ON FUNCTION loyalty.settlement IS
 
 CREATE FUNCTION loyalty.settlement_key(profile_id bigint, midnight date, n bigint) RETURNS uuid
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-RETURN md5('settlement:' || profile_id || ':' || (midnight - date '0001-01-01') || ':' || n)::uuid;
+RETURN md5('settlement:' || profile_id::text || ':' || (midnight - date '0001-01-01')::text || ':' || n::text)::uuid;
 COMMENT ON FUNCTION loyalty.settlement_key IS
     'The key of the n-th entry that settles a midnight; the first is always the expiry, and a restore names it.';
 

@@ -52,16 +52,17 @@ COMMENT ON COLUMN loyalty.promotion_activation.ended_at IS 'When it was redeemed
 CREATE INDEX promotion_activation_open ON loyalty.promotion_activation (profile_id)
     WHERE state IN ('active', 'deactivating');
 
+-- Keys are built from ::text: only then can the planner put the expression in the place of the function.
 -- Locks and members -------------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION loyalty.lock_token(run_id bigint, profile_id bigint) RETURNS uuid
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE RETURN md5('lock:' || run_id || ':' || profile_id)::uuid;
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE RETURN md5('lock:' || run_id::text || ':' || profile_id::text)::uuid;
 COMMENT ON FUNCTION loyalty.lock_token IS 'What a confirmation shows to be one of this run''s request.';
 CREATE FUNCTION loyalty.cancel_key(run_id bigint, profile_id bigint) RETURNS uuid
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE RETURN md5('cancel:' || run_id || ':' || profile_id)::uuid;
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE RETURN md5('cancel:' || run_id::text || ':' || profile_id::text)::uuid;
 COMMENT ON FUNCTION loyalty.cancel_key IS 'The one key that a run''s cancellation of a profile''s points may have.';
 CREATE FUNCTION loyalty.restore_key(cancel_key uuid) RETURNS uuid
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE RETURN md5('restore:' || cancel_key)::uuid;
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE RETURN md5('restore:' || cancel_key::text)::uuid;
 COMMENT ON FUNCTION loyalty.restore_key IS 'The one key that the restore of a cancellation may have.';
 
 CREATE TRIGGER live_locks_are_not_stolen BEFORE UPDATE OF lock_run_id ON loyalty.account FOR EACH ROW
@@ -75,6 +76,7 @@ ALTER TABLE loyalty.journey_run
     ADD COLUMN settings jsonb NOT NULL DEFAULT '{}',
     ADD COLUMN audience_of bigint REFERENCES loyalty.journey_run,
     ADD COLUMN frozen_at timestamptz,
+    ADD COLUMN frozen_snapshot pg_snapshot,
     ADD COLUMN spared_from timestamptz,
     ADD COLUMN decision text CHECK (decision IN ('approved', 'rejected', 'not needed')),
     ADD COLUMN decided_by text,
@@ -84,6 +86,7 @@ ALTER TABLE loyalty.journey_run
 COMMENT ON COLUMN loyalty.journey_run.settings IS 'What its starter asked for, defaults included.';
 COMMENT ON COLUMN loyalty.journey_run.audience_of IS 'The run whose members it takes up again, or whose points it gives back.';
 COMMENT ON COLUMN loyalty.journey_run.frozen_at IS 'When its members and amounts were frozen; what is recorded later is news.';
+COMMENT ON COLUMN loyalty.journey_run.frozen_snapshot IS 'The transactions that it saw when it was frozen: an account booked by one of them last is as it was then.';
 COMMENT ON COLUMN loyalty.journey_run.spared_from IS 'Points earned from then on are spared.';
 COMMENT ON COLUMN loyalty.journey_run.decision IS 'What was decided after the preview.';
 COMMENT ON COLUMN loyalty.journey_run.decided_by IS 'By whom.';
@@ -171,20 +174,46 @@ COMMENT ON FUNCTION loyalty.fail_members IS
 
 CREATE FUNCTION loyalty.lock_accounts() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
+    spending bigint[];
+    taken_by bigint[];
+    taken_from bigint[];
+    how text[];
     wrong record;
 BEGIN
-    -- Lock order of the whole system: accounts, ascending.
-    PERFORM FROM loyalty.account
-    WHERE profile_id IN (SELECT e.profile_id FROM added AS e JOIN loyalty.action USING (action))
-    ORDER BY profile_id FOR NO KEY UPDATE;
-    IF NOT EXISTS (SELECT FROM added JOIN loyalty.action USING (action) WHERE effect IN ('redeem', 'return', 'cancel')) THEN
+    -- Lock order of the whole system: accounts, ascending. What a run tells besides points is about accounts that it locked before.
+    SELECT array_agg(held.profile_id) FILTER (WHERE held.spends), array_agg(held.run_id) FILTER (WHERE held.how IS NOT NULL),
+           array_agg(held.profile_id) FILTER (WHERE held.how IS NOT NULL), array_agg(held.how) FILTER (WHERE held.how IS NOT NULL)
+    INTO spending, taken_by, taken_from, how
+    FROM (
+        SELECT told.profile_id, told.run_id, told.spent_at < account.lock_expires_at AS spends,
+               CASE WHEN told.run_id IS NULL THEN NULL
+                    WHEN account.lock_run_id IS DISTINCT FROM told.run_id OR told.cancelled_at >= account.lock_expires_at
+                        THEN 'without a live lock of its own'
+                    WHEN told.has_another_key THEN 'under a key that is not the one it must have' END AS how
+        FROM (
+            SELECT e.profile_id,
+                   min(least(e.recorded_at, clock_timestamp())) FILTER (WHERE action.effect IN ('redeem', 'return') AND e.run_id IS NULL) AS spent_at,
+                   max(e.run_id) FILTER (WHERE action.effect = 'cancel') AS run_id,
+                   max(e.recorded_at) FILTER (WHERE action.effect = 'cancel' AND e.run_id IS NOT NULL) AS cancelled_at,
+                   bool_or(action.effect = 'cancel' AND e.key <> loyalty.cancel_key(e.run_id, e.profile_id)) AS has_another_key
+            FROM added AS e JOIN loyalty.action USING (action)
+            WHERE e.run_id IS NULL OR action.effect <> 'none'
+            GROUP BY e.profile_id
+        ) AS told JOIN loyalty.account USING (profile_id)
+        ORDER BY account.profile_id FOR NO KEY UPDATE OF account
+    ) AS held;
+    IF how IS NOT NULL THEN
+        RAISE EXCEPTION 'run % cancels points of customer % %', taken_by[1],
+            (SELECT customer_id FROM loyalty.profile WHERE profile_id = taken_from[1]), how[1] USING ERRCODE = 'check_violation';
+    ELSIF spending IS NULL THEN
         RETURN NULL;
     END IF;
     -- A customer's event that was recorded while a lock was live, and had to wait for its end, is refused as well. What a
     -- run asked for is not the customer's.
     SELECT profile.customer_id, account.lock_expires_at INTO wrong
     FROM added AS e JOIN loyalty.action USING (action) JOIN loyalty.account USING (profile_id) JOIN loyalty.profile USING (profile_id)
-    WHERE action.effect IN ('redeem', 'return') AND e.run_id IS NULL AND least(e.recorded_at, clock_timestamp()) < account.lock_expires_at
+    WHERE e.profile_id = ANY (spending) AND action.effect IN ('redeem', 'return') AND e.run_id IS NULL
+      AND least(e.recorded_at, clock_timestamp()) < account.lock_expires_at
       AND NOT EXISTS (
           SELECT FROM loyalty.promotion_activation AS asked
           WHERE asked.profile_id = e.profile_id AND asked.activation = e.refers_to AND asked.run_id = account.lock_run_id)
@@ -193,18 +222,6 @@ BEGIN
         RAISE EXCEPTION 'the balance of customer % is locked until %', wrong.customer_id,
             to_char(timezone('UTC', wrong.lock_expires_at), 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
             USING ERRCODE = 'LY423', DETAIL = wrong.lock_expires_at::text;
-    END IF;
-    SELECT profile.customer_id, e.run_id,
-           CASE WHEN account.lock_run_id IS DISTINCT FROM e.run_id OR e.recorded_at >= account.lock_expires_at
-                THEN 'without a live lock of its own' ELSE 'under a key that is not the one it must have' END AS how INTO wrong
-    FROM added AS e JOIN loyalty.action USING (action) JOIN loyalty.account USING (profile_id) JOIN loyalty.profile USING (profile_id)
-    WHERE action.effect = 'cancel' AND e.run_id IS NOT NULL
-      AND (account.lock_run_id IS DISTINCT FROM e.run_id OR e.recorded_at >= account.lock_expires_at
-           OR e.key <> loyalty.cancel_key(e.run_id, e.profile_id))
-    LIMIT 1;
-    IF FOUND THEN
-        RAISE EXCEPTION 'run % cancels points of customer % %', wrong.run_id, wrong.customer_id, wrong.how
-            USING ERRCODE = 'check_violation';
     END IF;
     RETURN NULL;
 END $$;
@@ -216,14 +233,15 @@ CREATE FUNCTION loyalty.confirm_locks() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     now timestamptz := clock_timestamp();
 BEGIN
-    IF NOT EXISTS (SELECT FROM added WHERE action = 'points.locked') THEN
+    -- Where this database is the points engine, the run locks by itself, and only tells.
+    IF NOT EXISTS (SELECT FROM added WHERE action = 'points.locked' AND run_id IS NULL) THEN
         RETURN NULL;
     END IF;
     WITH answer AS (
         SELECT DISTINCT ON (e.profile_id) e.profile_id, member.run_id, member.lock_expires_at
         FROM added AS e JOIN loyalty.journey_member AS member
-            ON member.run_id = coalesce(e.run_id, loyalty.points_of(e.params -> 'run')) AND member.profile_id = e.profile_id
-        WHERE e.action = 'points.locked' AND member.state = 'lock_requested' AND member.lock_expires_at > now
+            ON member.run_id = loyalty.points_of(e.params -> 'run') AND member.profile_id = e.profile_id
+        WHERE e.action = 'points.locked' AND e.run_id IS NULL AND member.state = 'lock_requested' AND member.lock_expires_at > now
           AND loyalty.lock_token(member.run_id, member.profile_id)::text IN (e.key::text, e.params ->> 'token')
         ORDER BY e.profile_id, member.run_id
     ), held AS (
@@ -242,8 +260,8 @@ BEGIN
            jsonb_build_object('token', loyalty.lock_token(member.run_id, member.profile_id), 'reason', member.reason),
            member.run_id, 'batch_cancellation'
     FROM added AS e JOIN loyalty.journey_member AS member
-        ON member.run_id = coalesce(e.run_id, loyalty.points_of(e.params -> 'run')) AND member.profile_id = e.profile_id
-    WHERE e.action = 'points.locked' AND member.state = 'failed'
+        ON member.run_id = loyalty.points_of(e.params -> 'run') AND member.profile_id = e.profile_id
+    WHERE e.action = 'points.locked' AND e.run_id IS NULL AND member.state = 'failed'
       AND loyalty.lock_token(member.run_id, member.profile_id)::text IN (e.key::text, e.params ->> 'token')
     ORDER BY e.profile_id
     ON CONFLICT (profile_id, key) DO NOTHING;

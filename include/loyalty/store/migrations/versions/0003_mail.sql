@@ -46,7 +46,7 @@ CREATE INDEX email_sending ON loyalty.email (sender_id) WHERE state = 'sending';
 CREATE INDEX email_of_run ON loyalty.email (run_id, state);
 
 CREATE FUNCTION loyalty.email_key(campaign text, run_id bigint, profile_id bigint) RETURNS uuid
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE RETURN md5('email:' || campaign || ':' || run_id || ':' || profile_id)::uuid;
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE RETURN md5('email:' || campaign || ':' || run_id::text || ':' || profile_id::text)::uuid;
 COMMENT ON FUNCTION loyalty.email_key IS 'The one key of a campaign''s message to a profile about a run.';
 
 CREATE SEQUENCE loyalty.email_sender AS integer CYCLE;

@@ -160,7 +160,7 @@ SELECT run_id, campaign, state, coalesce(reason, ''), 0, count(*) FROM loyalty.e
 WHERE run_id IS NOT NULL GROUP BY run_id, campaign, state, coalesce(reason, '');
 
 -- Who failed, one after the other, and whom an address belongs to.
-CREATE INDEX journey_member_failed ON loyalty.journey_member (run_id, profile_id) WHERE state = 'failed';
+CREATE INDEX journey_member_failed ON loyalty.journey_member (run_id, profile_id) WHERE reason IS NOT NULL;
 CREATE INDEX profile_attributes ON loyalty.profile USING gin (attributes jsonb_path_ops);
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA loyalty FROM PUBLIC;

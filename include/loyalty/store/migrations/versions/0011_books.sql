@@ -26,13 +26,18 @@ CREATE FUNCTION loyalty.count_points() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     INSERT INTO loyalty.points_flow AS counter (day, effect, slot, points, event_count)
-    SELECT loyalty.book_day(e.occurred_at, program.timezone),
-           CASE WHEN corrected.effect = 'expire' THEN 'expire' ELSE action.effect END, pg_backend_pid(), sum(e.points), count(*)
-    FROM added AS e JOIN loyalty.action ON action.action = e.action CROSS JOIN loyalty.program
-    LEFT JOIN LATERAL (
-        SELECT kind.effect FROM loyalty.event AS target JOIN loyalty.action AS kind ON kind.action = target.action
-        WHERE action.effect = 'restore' AND target.profile_id = e.profile_id AND target.key = e.refers_to OFFSET 0) AS corrected ON true
-    WHERE e.points IS NOT NULL
+    SELECT loyalty.book_day(moved.occurred_at, program.timezone), moved.effect, pg_backend_pid(), sum(moved.points), sum(moved.event_count)
+    FROM (
+        SELECT e.occurred_at, action.effect, sum(e.points) AS points, count(*) AS event_count
+        FROM added AS e JOIN loyalty.action USING (action)
+        WHERE e.points IS NOT NULL AND action.effect <> 'restore'
+        GROUP BY e.occurred_at, action.effect
+        UNION ALL
+        SELECT e.occurred_at, CASE WHEN corrected.effect = 'expire' THEN 'expire' ELSE 'restore' END, e.points, 1
+        FROM added AS e JOIN loyalty.action ON action.action = e.action AND action.effect = 'restore'
+        LEFT JOIN loyalty.event AS target ON target.profile_id = e.profile_id AND target.key = e.refers_to
+        LEFT JOIN loyalty.action AS corrected ON corrected.action = target.action
+    ) AS moved CROSS JOIN loyalty.program
     GROUP BY 1, 2
     ON CONFLICT (day, effect, slot) DO UPDATE
     SET points = counter.points + excluded.points, event_count = counter.event_count + excluded.event_count;

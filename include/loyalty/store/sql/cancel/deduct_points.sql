@@ -1,30 +1,45 @@
 -- Each member of the batch is completed, its points cancelled, its lock ended; or it is to fail, and nothing has moved.
 -- The amount is what the balance is now, less what came in since the freeze (other than returns) and less what was earned
--- in the spared time before. The accounts were locked by an earlier statement of this transaction, so that this one sees
--- what their lockers wrote.
+-- in the spared time before: what was approved, where the account is as the freeze saw it. The accounts were locked by an
+-- earlier statement of this transaction, so that this one sees what their lockers wrote.
 WITH clock AS MATERIALIZED (
     SELECT clock_timestamp() AS now
+), held AS MATERIALIZED (
+    SELECT member.profile_id, member.approved, member.locked_at, account.balance, account.lock_run_id, account.lock_expires_at,
+           -- Numbers of transactions count within one server: those of another one, restored here, are not trusted.
+           coalesce(pg_visible_in_snapshot(account.booked_by, run.frozen_snapshot) AND account.latest_at < run.as_of
+                    AND pg_snapshot_xmax(run.frozen_snapshot) <= pg_current_xact_id(), false) AS is_as_frozen
+    FROM batch
+    -- The bounds of the range keep whoever plans this from reading all members of the run, or all accounts.
+    JOIN loyalty.journey_member AS member ON member.run_id = :run_id AND member.profile_id = batch.profile_id
+        AND member.profile_id > :after AND member.profile_id <= :bound
+    JOIN loyalty.account ON account.profile_id = batch.profile_id AND account.profile_id > :after AND account.profile_id <= :bound
+    JOIN loyalty.journey_run AS run ON run.run_id = :run_id
 ), kept AS MATERIALIZED (
-    SELECT member.profile_id, member.approved, member.locked_at,
+    SELECT held.profile_id,
            coalesce(sum(e.points) FILTER (WHERE e.effect <> 'return' AND (e.is_news OR (e.effect = 'earn' AND e.occurred_at >= run.spared_from))), 0)
                AS spared,
            coalesce(sum(e.points) FILTER (WHERE e.effect = 'return' AND e.is_news), 0) AS came_back,
-           coalesce(sum(e.points) FILTER (WHERE e.effect = 'return' AND e.recorded_at > member.locked_at), 0) AS returned
-    FROM batch
-    JOIN loyalty.journey_member AS member ON member.run_id = :run_id AND member.profile_id = batch.profile_id
+           coalesce(sum(e.points) FILTER (WHERE e.effect = 'return' AND e.recorded_at > held.locked_at), 0) AS returned
+    FROM held
     JOIN loyalty.journey_run AS run ON run.run_id = :run_id
-    -- OFFSET 0 keeps it one look-up for each profile, in its partition, by the index event_occurred_at.
+    -- OFFSET 0 keeps it one look-up for each profile, in its partition.
     LEFT JOIN LATERAL (
         SELECT event.points, action.effect, event.occurred_at, event.recorded_at,
                event.occurred_at >= run.as_of OR event.recorded_at >= run.frozen_at AS is_news
         FROM loyalty.event JOIN loyalty.action USING (action)
-        WHERE event.profile_id = batch.profile_id AND event.points > 0 OFFSET 0) AS e ON true
-    GROUP BY member.profile_id, member.approved, member.locked_at
+        WHERE event.profile_id = held.profile_id AND event.points > 0 OFFSET 0) AS e ON true
+    WHERE NOT held.is_as_frozen
+    GROUP BY held.profile_id
+), due AS (
+    SELECT held.*, coalesce(kept.came_back, 0) AS came_back, coalesce(kept.returned, 0) AS returned,
+           CASE WHEN held.is_as_frozen THEN held.approved ELSE greatest(0, held.balance - kept.spared)::bigint END AS amount
+    FROM held LEFT JOIN kept USING (profile_id)
 ), weighed AS MATERIALIZED (
-    SELECT kept.profile_id, account.balance, kept.returned, greatest(0, account.balance - kept.spared)::bigint AS amount,
-           CASE WHEN account.lock_run_id IS DISTINCT FROM :run_id OR account.lock_expires_at <= clock.now THEN 'lock_expired'
-                WHEN greatest(0, account.balance - kept.spared) > kept.approved + kept.came_back THEN 'amount_grew' END AS fault
-    FROM kept JOIN loyalty.account USING (profile_id) CROSS JOIN clock
+    SELECT due.profile_id, due.balance, due.returned, due.amount,
+           CASE WHEN due.lock_run_id IS DISTINCT FROM :run_id OR due.lock_expires_at <= clock.now THEN 'lock_expired'
+                WHEN due.amount > due.approved + due.came_back THEN 'amount_grew' END AS fault
+    FROM due CROSS JOIN clock
 ), written AS (
     INSERT INTO loyalty.event (profile_id, key, action, occurred_at, points, params, run_id, source, recorded_at)
     SELECT profile_id,
@@ -47,6 +62,7 @@ WITH clock AS MATERIALIZED (
         returned = weighed.returned, balance_after = weighed.balance - weighed.amount
     FROM weighed CROSS JOIN clock
     WHERE member.run_id = :run_id AND member.profile_id = weighed.profile_id AND weighed.fault IS NULL
+      AND member.profile_id > :after AND member.profile_id <= :bound
 )
 SELECT count(*) FILTER (WHERE fault IS NULL) AS member_count, coalesce(sum(amount) FILTER (WHERE fault IS NULL), 0)::bigint AS points,
        coalesce(array_agg(profile_id) FILTER (WHERE fault = 'lock_expired'), '{}') AS lock_expired,

@@ -7,6 +7,7 @@ WITH clock AS MATERIALIZED (
     FROM batch
     JOIN loyalty.journey_member AS waiting
         ON waiting.run_id = :run_id AND waiting.profile_id = batch.profile_id AND waiting.state = 'selected'
+        AND waiting.profile_id BETWEEN (SELECT min(profile_id) FROM batch) AND (SELECT max(profile_id) FROM batch)
     JOIN loyalty.event AS taken ON taken.profile_id = batch.profile_id AND taken.key = loyalty.cancel_key(:undone, batch.profile_id)
     LEFT JOIN loyalty.event AS back ON back.profile_id = taken.profile_id AND back.key = loyalty.restore_key(taken.key)
 ), written AS (
@@ -20,6 +21,7 @@ WITH clock AS MATERIALIZED (
         reason = CASE WHEN owed.is_back THEN 'already_restored' END,
         points = CASE WHEN owed.is_back THEN 0 ELSE -owed.points END, finished_at = clock.now
     FROM owed CROSS JOIN clock WHERE member.run_id = :run_id AND member.profile_id = owed.profile_id
+      AND member.profile_id BETWEEN (SELECT min(profile_id) FROM batch) AND (SELECT max(profile_id) FROM batch)
 )
 SELECT count(*) FILTER (WHERE NOT is_back) AS member_count, coalesce(sum(points) FILTER (WHERE NOT is_back), 0)::bigint AS points
 FROM owed

@@ -29,6 +29,9 @@ WITH written AS (
     WHERE member.state = 'completed' AND member.locked_at IS NOT NULL
     GROUP BY member.run_id, member.profile_id, member.balance_locked, member.balance_after, member.points, member.returned
 )
+SELECT '(no journey)' AS journey, run_id::text AS run_key, 'members of no run' AS what, total.points, 0 AS sum_of_events
+FROM total WHERE NOT EXISTS (SELECT FROM loyalty.journey_run AS run WHERE run.run_id = total.run_id)
+UNION ALL
 SELECT run.journey, run.run_key, 'member ' || profile.customer_id || ' (' || member.state || ')' AS what,
        member.points, member.sum_of_events
 FROM member JOIN loyalty.journey_run AS run USING (run_id) JOIN loyalty.profile USING (profile_id)

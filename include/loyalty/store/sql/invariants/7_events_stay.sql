@@ -9,6 +9,8 @@ WITH wanted AS (
     UNION ALL
     SELECT 'loyalty.profile'::regclass, unnest(ARRAY['open_accounts', 'profiles_stay'])
     UNION ALL
+    SELECT 'loyalty.journey_run'::regclass, 'runs_stay'
+    UNION ALL
     SELECT 'loyalty.journey_member'::regclass, 'count_members'
     UNION ALL
     SELECT 'loyalty.email'::regclass, unnest(ARRAY['count_mail', 'count_mail_owed'])

@@ -6,6 +6,7 @@ SELECT member.profile_id, loyalty.email_key(:campaign, :run_id, member.profile_i
        CASE WHEN reach.fault IS NOT NULL THEN clock_timestamp() END
 FROM batch
 JOIN loyalty.journey_member AS member ON member.run_id = :run_id AND member.profile_id = batch.profile_id
+    AND member.profile_id BETWEEN (SELECT min(profile_id) FROM batch) AND (SELECT max(profile_id) FROM batch)
 JOIN loyalty.profile ON profile.profile_id = batch.profile_id
 CROSS JOIN LATERAL loyalty.reach(profile.attributes, CAST(:address AS text), CAST(:consent AS text)) AS reach
 WHERE member.state = 'completed' AND member.points > 0
