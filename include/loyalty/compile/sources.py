@@ -19,8 +19,7 @@ from loyalty.store.tables import profile
 class Source:
     """A FROM clause of profiles that grows by what is asked of it.
 
-    ``narrow`` says that there are few profiles: then the events of each are looked up, by the index
-    event_occurred_at. Else all events are read once.
+    ``narrow`` says that there are few profiles: then the events of each are looked up. Else all events are read once.
     """
 
     def __init__(self, catalog: Catalog, program: Program, base: FromClause, profile_id: ColumnElement[int]) -> None:

@@ -78,7 +78,6 @@ event = Table(
     Column("recorded_at", Instant, nullable=False, server_default=SERVER_SETS),
     postgresql_partition_by="HASH (profile_id)",
 )
-Index("event_occurred_at", event.c.profile_id, event.c.occurred_at)
 
 forgotten_customer = Table(
     "forgotten_customer",

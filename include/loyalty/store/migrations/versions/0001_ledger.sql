@@ -235,7 +235,6 @@ COMMENT ON COLUMN loyalty.event.run_id IS 'The journey run that wrote it.';
 COMMENT ON COLUMN loyalty.event.source IS 'Who wrote it.';
 COMMENT ON COLUMN loyalty.event.event_id IS 'The writer''s own name for it, where there is one.';
 COMMENT ON COLUMN loyalty.event.recorded_at IS 'When it was written here.';
-CREATE INDEX event_occurred_at ON loyalty.event (profile_id, occurred_at);
 
 CREATE FUNCTION loyalty.check_events() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
@@ -549,7 +548,7 @@ LANGUAGE sql STABLE ROWS 1000 AS $$
                CASE e.side WHEN 'expired' THEN e.amount ELSE 0 END AS expired,
                (e.side = 'expired')::int AS is_expiry
         FROM unnest(ids) AS wanted(profile_id)
-        -- OFFSET 0 keeps it one look-up for each profile, in its partition, by the index event_occurred_at.
+        -- OFFSET 0 keeps it one look-up for each profile, in its partition.
         CROSS JOIN LATERAL (SELECT * FROM loyalty.points_entry AS p WHERE p.profile_id = wanted.profile_id OFFSET 0) AS e
         UNION ALL
         SELECT e.profile_id, coalesce(less.at, e.at), coalesce(less.counts_on, e.counts_on),
