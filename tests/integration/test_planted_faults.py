@@ -39,7 +39,7 @@ from side_by_side import overtaken
 LOCK_CHECK = "due.lock_run_id IS DISTINCT FROM :run_id OR due.lock_expires_at <= clock.now"
 OWN_LOCK = "account.lock_run_id IS DISTINCT FROM told.run_id OR told.cancelled_at >= account.lock_expires_at"
 OWN_KEY = "e.key <> loyalty.cancel_key(e.run_id, e.profile_id)"
-AS_APPROVED = ("CASE WHEN held.is_as_frozen THEN", "CASE WHEN true THEN")
+AS_APPROVED = ("greatest(0, balance - spared)::bigint", "approved")
 AS_IF_NOTHING_CAME = (
     ("pg_visible_in_snapshot(account.booked_by, run.frozen_snapshot)", "true"),
     ("account.latest_at < run.as_of", "true"),

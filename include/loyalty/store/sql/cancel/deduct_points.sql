@@ -16,7 +16,7 @@ WITH clock AS MATERIALIZED (
     JOIN loyalty.account ON account.profile_id = batch.profile_id AND account.profile_id > :after AND account.profile_id <= :bound
     JOIN loyalty.journey_run AS run ON run.run_id = :run_id
 ), kept AS MATERIALIZED (
-    SELECT held.profile_id,
+    SELECT held.*,
            coalesce(sum(e.points) FILTER (WHERE e.effect <> 'return' AND (e.is_news OR (e.effect = 'earn' AND e.occurred_at >= run.spared_from))), 0)
                AS spared,
            coalesce(sum(e.points) FILTER (WHERE e.effect = 'return' AND e.is_news), 0) AS came_back,
@@ -30,11 +30,14 @@ WITH clock AS MATERIALIZED (
         FROM loyalty.event JOIN loyalty.action USING (action)
         WHERE event.profile_id = held.profile_id AND event.points > 0 OFFSET 0) AS e ON true
     WHERE NOT held.is_as_frozen
-    GROUP BY held.profile_id
+    GROUP BY held.profile_id, held.approved, held.locked_at, held.balance, held.lock_run_id, held.lock_expires_at, held.is_as_frozen
 ), due AS (
-    SELECT held.*, coalesce(kept.came_back, 0) AS came_back, coalesce(kept.returned, 0) AS returned,
-           CASE WHEN held.is_as_frozen THEN held.approved ELSE greatest(0, held.balance - kept.spared)::bigint END AS amount
-    FROM held LEFT JOIN kept USING (profile_id)
+    -- Not a join of both: nothing tells the planner how many they are.
+    SELECT profile_id, approved, balance, lock_run_id, lock_expires_at, 0 AS came_back, 0 AS returned, approved AS amount
+    FROM held WHERE is_as_frozen
+    UNION ALL
+    SELECT profile_id, approved, balance, lock_run_id, lock_expires_at, came_back, returned, greatest(0, balance - spared)::bigint
+    FROM kept
 ), weighed AS MATERIALIZED (
     SELECT due.profile_id, due.balance, due.returned, due.amount,
            CASE WHEN due.lock_run_id IS DISTINCT FROM :run_id OR due.lock_expires_at <= clock.now THEN 'lock_expired'
