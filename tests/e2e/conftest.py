@@ -2,10 +2,11 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -28,6 +29,7 @@ from loyalty.store.database import open_engine, transaction
 from mailing import Inbox, mail_of, sink
 
 LAST_DAY = date(1998, 6, 30)
+pytest.register_assert_rewrite("e2e.nights")
 
 
 @dataclass(frozen=True)
@@ -108,14 +110,21 @@ def new_database(server: URL, template: str) -> Iterator[Callable[..., URL]]:
 
 
 STOP = pytest.StashKey[ExitStack]()
+RunAirflow = Callable[..., AbstractContextManager[RunningAirflow]]
 
 
 @pytest.fixture(scope="session")
-def airflow(new_database: Callable[..., URL], request: pytest.FixtureRequest) -> Iterator[RunningAirflow]:
+def run_airflow(new_database: Callable[..., URL]) -> RunAirflow:
+    """Runs an Airflow in a folder of this name while a body runs."""
+    return partial(_running, new_database)
+
+
+@pytest.fixture(scope="session")
+def airflow(run_airflow: RunAirflow, request: pytest.FixtureRequest) -> Iterator[RunningAirflow]:
     """An Airflow that runs the project's DAGs, in UTC, with 20 members a transaction."""
     with ExitStack() as stack:
         request.session.stash[STOP] = stack
-        yield stack.enter_context(_running(new_database))
+        yield stack.enter_context(run_airflow("e2e"))
 
 
 @pytest.hookimpl(trylast=True)
@@ -126,8 +135,10 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 
 @contextmanager
-def _running(new_database: Callable[..., URL]) -> Iterator[RunningAirflow]:
-    home = Path(os.environ["LOYALTY_TEST_HOME"]) / "e2e"
+def _running(
+    new_database: Callable[..., URL], folder: str, executor: Mapping[str, str] | None = None
+) -> Iterator[RunningAirflow]:
+    home = Path(os.environ["LOYALTY_TEST_HOME"]) / folder
     program = program_of(batch_size=20, ends_on=str(LAST_DAY), mail=mail_of())
     home.mkdir()
     (home / "program.yaml").write_text(yaml.safe_dump(program.model_dump(mode="json")), encoding="utf-8")
@@ -138,7 +149,8 @@ def _running(new_database: Callable[..., URL]) -> Iterator[RunningAirflow]:
         grant_roles(connection)
     with sink() as (inbox, server):
         smtp = MailSink(server.port, home).airflow_connection
-        stack = AirflowStack(home, metadata.render_as_string(hide_password=False), airflow_connection(ledger), smtp)
+        url = metadata.render_as_string(hide_password=False)
+        stack = AirflowStack(home, url, airflow_connection(ledger), smtp, executor=executor)
         login = ("admin", stack.passwords()["admin"])
         try:
             stack.migrate()

@@ -1,70 +1,29 @@
 """Real Airflow cancels the points of thousands (of 20,000 with --all): every path is taken, then all is given back."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from e2e import crowd
-from e2e.world import World
+from e2e.nights import DAG, Night, cancel, everybody_ended_as_they_must, first_round, start, tasks
 from effort import thorough
 from loyalty.local.engine import Manners, OutsideEngine
-from loyalty.local.processes import wait_until
 from loyalty.store.database import transaction
 
-DAG, UNDO = "batch_cancellation", "undo_journey"
+UNDO = "undo_journey"
 CUSTOMERS = thorough(21_000, 4_200)
 CHUNKS = thorough(4, 2)
 CHUNK = CUSTOMERS // CHUNKS - 25
 PROGRAM = crowd.crowd_program(1000)
 
 
-@dataclass(frozen=True)
-class Night:
-    """A first round that has ended: what was told before it, and the numbers of its runs."""
-
-    told: crowd.Facts
-    dag_run: str
-    run_id: int
-    as_of: datetime
-
-
 @pytest.fixture(scope="module")
 def night(airflow: Any) -> Iterator[Night]:
-    """Somebody has asked for a cancellation, seen the preview, and approved; the world outside has answered."""
-    with crowd.working_by(airflow, PROGRAM):
-        crowd.gather(airflow.ledger, PROGRAM, CUSTOMERS)
-        with transaction(airflow.ledger) as connection:
-            told = crowd.facts(connection)
-        with World(airflow.ledger, CUSTOMERS):
-            dag_run = cancel(airflow, {"spare_days": crowd.SPARE_DAYS, "chunk_size": CHUNK}, "Approve")
-        with transaction(airflow.ledger) as connection:
-            run_id = crowd.newest_run(connection)
-            as_of = connection.scalar(text("SELECT as_of FROM loyalty.journey_run WHERE run_id = :r"), {"r": run_id})
-        yield Night(told, dag_run, run_id, as_of)
-
-
-def cancel(airflow: Any, conf: dict[str, Any], answer: str) -> str:
-    """A run that somebody has answered, through the REST API, and that has succeeded."""
-    start(airflow, DAG)
-    dag_run = airflow.api.trigger(DAG, conf=conf)
-    assert wait_until(lambda: airflow.api.question(DAG, dag_run, "approve_run"), 300, interval=0.5)
-    airflow.api.answer(DAG, dag_run, "approve_run", answer)
-    assert airflow.wait(DAG, dag_run, 300).state == "success"
-    return str(dag_run)
-
-
-def start(airflow: Any, dag_id: str) -> None:
-    airflow.api.wait_for_dag(dag_id)
-    airflow.api.unpause(dag_id)
-
-
-def tasks(airflow: Any, dag_run: str) -> list[dict[str, Any]]:
-    where = f"/api/v2/dags/{DAG}/dagRuns/{dag_run}/taskInstances"
-    return list(airflow.rest.call("GET", where, params={"limit": 100})["task_instances"])
+    """A first round that is over, with the world outside that answers for everybody."""
+    with first_round(airflow, PROGRAM, CUSTOMERS, CHUNK) as night:
+        yield night
 
 
 def newest_books(airflow: Any) -> crowd.Books:
@@ -101,15 +60,9 @@ def taken_up(night: Night, first: dict[str, crowd.Fate]) -> dict[str, crowd.Fate
 
 
 def test_everybody_loses_what_plain_arithmetic_says_or_fails_for_a_reason(airflow: Any, night: Night) -> None:
-    expected = crowd.fates(night.told, night.as_of)
+    expected = everybody_ended_as_they_must(airflow, night)
     assert len(expected) >= CUSTOMERS * 20 // 21
     assert {fate.reason for fate in expected.values()} == {None, *crowd.FATES.values()}
-    found = crowd.books(airflow.ledger, night.run_id)
-    assert found.members == expected
-    assert found.cancelled == {who: [-fate.points] for who, fate in expected.items() if fate.points}
-    assert sorted(found.returned) == sorted(who for who, fate in expected.items() if fate.returned)
-    assert found.balances == crowd.balances_after(night.told, expected)
-    assert found.live_locks == 0
 
 
 def test_everybody_who_lost_points_and_consents_hears_how_many_once(airflow: Any, night: Night) -> None:

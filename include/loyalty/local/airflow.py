@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from loyalty.settings import PROJECT
 # A running task reports to the API server until its last moment: these end first, and the API server after them.
 FIRST_TO_END = ("dag-processor", "scheduler", "triggerer")
 HEALTHY = ("metadatabase", "scheduler", "triggerer", "dag_processor")
+CELERY = "CeleryExecutor"
+CELERY_WORKERS = ("celery-worker-1", "celery-worker-2")
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,11 @@ class ComponentStatus:
 
 
 class AirflowStack:
-    """The Airflow of one ``home``; its connections are values of AIRFLOW_CONN_… variables."""
+    """The Airflow of one ``home``; its connections are values of AIRFLOW_CONN_… variables.
+
+    ``executor`` are the variables that say what runs the tasks, the environment's where not given: LocalExecutor, or
+    CeleryExecutor with a broker (AIRFLOW__CELERY__BROKER_URL), and then two workers are components, too.
+    """
 
     def __init__(
         self,
@@ -37,6 +44,7 @@ class AirflowStack:
         smtp_connection: str | None = None,
         dags: Path = PROJECT / "dags",
         plugins: Path = PROJECT / "plugins",
+        executor: Mapping[str, str] | None = None,
     ) -> None:
         self.home = home.expanduser().resolve()
         self.folder = self.home / "airflow"
@@ -52,11 +60,14 @@ class AirflowStack:
             Component("scheduler", self.folder, unserved),
             Component("triggerer", self.folder, unserved),
         )
+        self._executor = dict(its.chosen_executor() if executor is None else executor)
+        self._workers = tuple(self._celery_worker(name, unserved) for name in CELERY_WORKERS)
         self._last = Component("api-server", self.folder)
 
     @property
     def components(self) -> tuple[Component, ...]:
-        return (self._last, *self._first)
+        workers = self._workers if CELERY in self._executor[its.EXECUTOR] else ()
+        return (self._last, *self._first, *workers)
 
     @property
     def url(self) -> str:
@@ -76,7 +87,7 @@ class AirflowStack:
         self.passwords()
         settings = its.configuration(self.folder, its.kept_ports(self.folder), self._metadata_url) | self._code
         own = {"AIRFLOW_HOME": str(self.folder), "LOYALTY_HOME": str(self.home)}
-        return its.inherited() | its.as_variables(settings) | self._connections | own
+        return its.inherited() | its.as_variables(settings) | self._executor | self._connections | own
 
     def migrate(self) -> None:
         """Airflow's metadata database has the schema of the installed Airflow."""
@@ -111,9 +122,10 @@ class AirflowStack:
         if not self.folder.is_dir():
             return
         with locked(self.folder / "lock"):
-            for component in self._first:
+            before_the_last = (*self._first, *self._workers)  # whatever executor this one would start with
+            for component in before_the_last:
                 component.ask_to_end()
-            for component in self._first:
+            for component in before_the_last:
                 component.end(patience)
             self._last.ask_to_end()
             self._last.end(patience)
@@ -121,6 +133,9 @@ class AirflowStack:
     def status(self) -> list[ComponentStatus]:
         """Each component, with the pid of the one that runs."""
         return [ComponentStatus(component.name, component.pid()) for component in self.components]
+
+    def _celery_worker(self, name: str, options: tuple[str, ...]) -> Component:
+        return Component(name, self.folder, ("--celery-hostname", name, *options), words=("celery", "worker"))
 
     def _healthy(self, api: AirflowApi) -> bool:
         for component in self.components:

@@ -22,11 +22,12 @@ _children: dict[int, subprocess.Popen[bytes]] = {}
 
 @dataclass(frozen=True)
 class Component:
-    """``name`` is Airflow's subcommand; ``folder`` is AIRFLOW_HOME, which is the working directory, too."""
+    """``words`` are Airflow's subcommand (``name``, where empty); ``folder`` is AIRFLOW_HOME, and where it works."""
 
     name: str
     folder: Path
     options: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
 
     @property
     def log(self) -> Path:
@@ -40,7 +41,7 @@ class Component:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             child = subprocess.Popen(
-                [sys.executable, "-m", "airflow", self.name, *self.options],
+                [sys.executable, "-m", "airflow", *(self.words or (self.name,)), *self.options],
                 cwd=self.folder,
                 env=dict(environment),
                 stdin=subprocess.DEVNULL,

@@ -13,6 +13,8 @@ from sqlalchemy import make_url
 from loyalty.local.kept import free_port, kept, write_private
 
 USERS = ("admin", "viewer")
+EXECUTOR = "AIRFLOW__CORE__EXECUTOR"
+ABOUT_EXECUTORS = (EXECUTOR, "AIRFLOW__CELERY")
 SIMPLE_AUTH_MANAGER = "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
 
 
@@ -62,11 +64,17 @@ def inherited() -> dict[str, str]:
     return kept_variables | {"NO_PROXY": direct, "no_proxy": direct, "PATH": path}
 
 
+def chosen_executor() -> dict[str, str]:
+    """What runs the tasks, in Airflow's own variables: as the caller's environment has them, else LocalExecutor."""
+    given = {name: value for name, value in os.environ.items() if name.startswith(ABOUT_EXECUTORS)}
+    return {EXECUTOR: "LocalExecutor"} | given
+
+
 def configuration(folder: Path, ports: Ports, metadata_url: str) -> dict[str, str]:
-    """Airflow's settings as section.option: LocalExecutor, quick to notice, bound to 127.0.0.1, no telemetry."""
+    """Airflow's settings as section.option: quick to notice, bound to 127.0.0.1, no telemetry."""
     return {
-        "core.executor": "LocalExecutor",
         "core.parallelism": "4",
+        "celery.worker_concurrency": "2",
         "core.load_examples": "False",
         "core.auth_manager": SIMPLE_AUTH_MANAGER,
         "core.simple_auth_manager_users": "admin:admin,viewer:viewer",
