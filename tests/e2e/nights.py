@@ -46,9 +46,9 @@ def cancel(airflow: Any, conf: dict[str, Any], answer: str) -> str:
     """A run that somebody has answered, through the REST API, and that has succeeded."""
     start(airflow, DAG)
     dag_run = airflow.api.trigger(DAG, conf=conf)
-    assert wait_until(lambda: airflow.api.question(DAG, dag_run, "approve_run"), 300, interval=0.5)
+    assert wait_until(lambda: airflow.api.question(DAG, dag_run, "approve_run"), 600, interval=0.5)
     airflow.api.answer(DAG, dag_run, "approve_run", answer)
-    assert airflow.wait(DAG, dag_run, 300).state == "success"
+    assert airflow.wait(DAG, dag_run, 600).state == "success"
     return str(dag_run)
 
 
@@ -73,3 +73,9 @@ def everybody_ended_as_they_must(airflow: Any, night: Night) -> dict[str, crowd.
     assert found.balances == crowd.balances_after(night.told, expected)
     assert found.live_locks == 0
     return expected
+
+
+def everybody_heard_how_many(airflow: Any, night: Night) -> None:
+    """Who lost points, consents and has an address was told so in one message, whoever sent it."""
+    fates = crowd.fates(night.told, night.as_of)
+    assert crowd.heard(airflow, night.run_id) == crowd.owed(fates, crowd.balances_after(night.told, fates))

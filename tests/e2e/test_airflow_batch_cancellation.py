@@ -7,7 +7,16 @@ import pytest
 from sqlalchemy import text
 
 from e2e import crowd
-from e2e.nights import DAG, Night, cancel, everybody_ended_as_they_must, first_round, start, tasks
+from e2e.nights import (
+    DAG,
+    Night,
+    cancel,
+    everybody_ended_as_they_must,
+    everybody_heard_how_many,
+    first_round,
+    start,
+    tasks,
+)
 from effort import thorough
 from loyalty.local.engine import Manners, OutsideEngine
 from loyalty.store.database import transaction
@@ -66,8 +75,7 @@ def test_everybody_loses_what_plain_arithmetic_says_or_fails_for_a_reason(airflo
 
 
 def test_everybody_who_lost_points_and_consents_hears_how_many_once(airflow: Any, night: Night) -> None:
-    fates = crowd.fates(night.told, night.as_of)
-    assert crowd.heard(airflow, night.run_id) == crowd.owed(fates, crowd.balances_after(night.told, fates))
+    everybody_heard_how_many(airflow, night)
 
 
 def test_whoever_decided_is_kept_with_the_run(airflow: Any, night: Night) -> None:

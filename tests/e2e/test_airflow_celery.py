@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from e2e import crowd
-from e2e.nights import Night, everybody_ended_as_they_must, first_round, tasks
+from e2e.nights import Night, everybody_ended_as_they_must, everybody_heard_how_many, first_round, tasks
 from loyalty.local.airflow import CELERY, CELERY_WORKERS
 from loyalty.local.airflow_environment import EXECUTOR
 from loyalty.local.kept import free_port, port_is_free
@@ -71,6 +71,10 @@ def tasks_run(broker: str) -> dict[str, int]:
 def test_everybody_ends_as_with_local_workers(airflow: Any, night: Night) -> None:
     expected = everybody_ended_as_they_must(airflow, night)
     assert {fate.reason for fate in expected.values()} == {None, *crowd.FATES.values()}
+
+
+def test_everybody_who_lost_points_and_consents_hears_how_many_once(airflow: Any, night: Night) -> None:
+    everybody_heard_how_many(airflow, night)
 
 
 def test_every_task_of_every_chunk_went_right_the_first_time(airflow: Any, night: Night) -> None:

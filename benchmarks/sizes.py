@@ -1,0 +1,73 @@
+"""How large the tables are, before a batch cancellation of everybody and after it, and the WAL that it writes.
+
+The customers are those of batch_cancellation.py. Interrupting leaves nothing behind.
+"""
+
+import argparse
+import resource
+from typing import Any
+
+from batch_cancellation import STEPS, database, prepare, program_with_a_promotion, walk
+from common import own_server, write_record
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import Connection, text
+
+# A partitioned table is as large as its partitions, and counted under its own name.
+TABLES = text("""
+    SELECT coalesce(parent.relname, part.relname) AS name,
+           sum(pg_total_relation_size(part.oid))::bigint AS bytes, sum(pg_indexes_size(part.oid))::bigint AS index_bytes
+    FROM pg_class AS part
+    LEFT JOIN pg_inherits ON inhrelid = part.oid LEFT JOIN pg_class AS parent ON parent.oid = inhparent
+    WHERE part.relnamespace = 'loyalty'::regnamespace AND part.relkind = 'r'
+    GROUP BY 1 ORDER BY 1
+""")
+WAL = text("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint")
+GROWS = ("profile", "account", "event", "promotion_activation", "journey_member")
+
+
+def main() -> None:
+    """The table is printed, and the figures are in benchmarks/results."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--members", type=int, default=100_000)
+    given = arguments.parse_args()
+    with own_server() as server, database(server, "sized") as connection:
+        program = program_with_a_promotion()
+        prepare(connection, program, given.members, seed=1)
+        before, written = sizes(connection), wal(connection)
+        walk(connection, program, dict.fromkeys(STEPS, 0.0))
+        after, written = sizes(connection), wal(connection) - written
+    Console().print(table_of(before, after))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    figures = {"members": given.members, "before": before, "after": after, "wal_bytes": written, "process_mib": peak}
+    write_record("sizes", figures)
+
+
+def sizes(connection: Connection) -> dict[str, dict[str, Any]]:
+    """The rows and bytes of each table that grows with the members, its indexes included."""
+    with connection.begin():
+        found = {row.name: row for row in connection.execute(TABLES)}
+        counted = {name: connection.scalar(text(f"SELECT count(*) FROM loyalty.{name}")) for name in GROWS}
+    return {
+        name: {"rows": rows, "bytes": found[name].bytes, "index_bytes": found[name].index_bytes}
+        for name, rows in counted.items()
+    }
+
+
+def wal(connection: Connection) -> int:
+    """How much WAL there has ever been, in bytes."""
+    with connection.begin():
+        return int(connection.scalar(WAL) or 0)
+
+
+def table_of(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> Table:
+    """A line for each table: rows and bytes a row, before and after."""
+    table = Table("table", "rows before", "bytes a row", "rows after", "bytes a row")
+    for name in GROWS:
+        figures = [(one[name]["rows"], one[name]["bytes"] // max(1, one[name]["rows"])) for one in (before, after)]
+        table.add_row(name, *(f"{figure:,}" for pair in figures for figure in pair))
+    return table
+
+
+if __name__ == "__main__":
+    main()
