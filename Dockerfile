@@ -6,7 +6,9 @@ RUN pip install --no-cache-dir "uv>=0.9,<1" && uv venv /opt/venv
 WORKDIR /src
 # The dependencies are a layer of their own: a change of our code does not install them again.
 COPY pyproject.toml constraints.txt ./
-RUN uv pip install --no-cache --no-build --constraint constraints.txt --extra production --requirement pyproject.toml
+# For Celery: --build-arg EXTRAS="--extra production --extra celery"
+ARG EXTRAS="--extra production"
+RUN uv pip install --no-cache --no-build --constraint constraints.txt ${EXTRAS} --requirement pyproject.toml
 COPY README.md ./
 COPY include/ include/
 RUN uv pip install --no-cache --no-deps --constraint constraints.txt .
