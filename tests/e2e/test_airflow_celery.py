@@ -19,7 +19,7 @@ from loyalty.local.processes import wait_until
 
 pytestmark = [
     pytest.mark.exhaustive,
-    pytest.mark.skipif(which("redis-server") is None, reason="needs redis-server (Debian: apt-get install it)"),
+    pytest.mark.skipif(which("redis-server") is None, reason="needs redis-server: apt-get install redis-server"),
     pytest.mark.skipif(find_spec("celery") is None, reason="needs the Celery provider: install the extra `celery`"),
 ]
 CUSTOMERS, CHUNKS = 420, 4
