@@ -6,11 +6,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from pglast import ast, parse_plpgsql, parse_sql
-from sqlalchemy import ClauseElement, Connection, Engine, event, text
+from sqlalchemy import ClauseElement, Connection, Engine, event, select, text
 from sqlalchemy.dialects.postgresql import asyncpg
 
 from colocation import Fault, Reading, faults
 from loyalty.store.queries import FOLDER, query
+from loyalty.store.tables import journey_member
+from loyalty.store.temporary import keep_rows
 from sql_scopes import Schema
 
 COLUMNS = text("""
@@ -39,6 +41,8 @@ def schema_of(connection: Connection) -> Schema:
     """Every table of the ledger, the temporary ones included, and its views and functions."""
     for name in MAKE_TEMPORARY_TABLES:
         connection.execute(query(name))
+    chosen = select(journey_member.c.profile_id, journey_member.c.approved.label("points_to_cancel"))
+    keep_rows(connection, "chosen", chosen.limit(0))
     tables, returned, views = (dict(connection.execute(asked).all()) for asked in (COLUMNS, RETURNED, VIEWS))
     return Schema(tables, returned, views)
 
