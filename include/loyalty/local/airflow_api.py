@@ -14,6 +14,8 @@ from loyalty.local.airflow_rest import RestClient
 FINAL = ("success", "failed")
 PAGE = 100
 WORKER_IS_GONE = timedelta(seconds=5)
+# A run of the demonstration takes seconds; on a machine with much else to do, minutes.
+PATIENCE_SECONDS = 1200
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,7 @@ def wait_for_runs(
     look: Callable[[], list[Run]],
     expected: int,
     on_change: Callable[[Run], None],
-    seconds: float,
+    seconds: float = PATIENCE_SECONDS,
 ) -> list[Run]:
     """At least ``expected`` runs are there and all are final; ``on_change`` has seen each state of each run."""
     deadline = time.monotonic() + seconds

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from loyalty.definitions.load_program import load_program
 from loyalty.errors import LoyaltyError
-from loyalty.local.demo_books import show_books
+from loyalty.local.demo_books import begin_books, show_books
 from loyalty.local.demo_cancellation import show_batch_cancellation
 from loyalty.local.demo_mail import show_mail
 from loyalty.local.demo_rolling import show_rolling_expiry
@@ -43,13 +43,14 @@ def _play(stage: Stage) -> None:
         stage.loyalty("db", "upgrade")
         _check_ledger(stage)
         stories = show_rolling_expiry(stage)
+        closing = begin_books(stage)
         show_batch_cancellation(stage, stories)
-        show_books(stage, stories)
+        show_books(stage, stories, closing)
         stage.tell("Every invariant of the ledger")
         stage.loyalty("reconcile")
         show_mail(stage)
     finally:
-        stage.stack.stop()
+        stage.end()
 
 
 def _place_program(settings: Settings) -> None:

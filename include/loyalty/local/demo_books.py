@@ -4,6 +4,7 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 from datetime import date, timedelta
 
 from loyalty.errors import LoyaltyError
@@ -12,10 +13,17 @@ from loyalty.local.simulation import Story
 from loyalty.local.stage import Stage
 
 
-def show_books(stage: Stage, stories: Mapping[str, Story]) -> None:
+def begin_books(stage: Stage) -> Future[str]:
+    """The days of the purchase log are being closed, beside what comes next; returns them, as JSON, when they are."""
+    stage.tell("The books: every day is closed for good, while the next step goes on")
+    words = ("close", "--from", str(FIRST), "--to", str(LAST), "--format", "json")
+    return stage.meanwhile(lambda: stage.loyalty(*words, echo=False))
+
+
+def show_books(stage: Stage, stories: Mapping[str, Story], closing: Future[str]) -> None:
     """Every day of the purchase log is closed, and is to the point what simulation, months and balances say."""
-    stage.tell("The books: every day closed for good")
-    days = json.loads(stage.loyalty("close", "--from", str(FIRST), "--to", str(LAST), "--format", "json", echo=False))
+    stage.tell("The books of every day, held against what else tells of it")
+    days = json.loads(closing.result())
     _compare("the simulation", [_moved(day) for day in days], list(_simulated(stories)))
     booked = json.loads(stage.loyalty("books", "--by", "month", "--format", "json", echo=False))
     rolled = json.loads(stage.loyalty("rollforward", "--format", "json", echo=False))

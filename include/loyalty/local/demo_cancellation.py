@@ -113,7 +113,7 @@ def _run(stage: Stage, airflow: AirflowApi, form: dict[str, object]) -> Cancella
         _approve(stage, airflow, run_id)
         return [airflow.run(DAG, run_id)]
 
-    [run] = wait_for_runs(look, 1, stage.say_run, 240)
+    [run] = wait_for_runs(look, 1, stage.say_run)
     if run.state != "success":
         raise LoyaltyError(f"{run_id} is {run.state}; its logs are below {stage.stack.airflow.folder / 'logs'}")
     with transaction(stage.ledger()) as connection:

@@ -2,7 +2,10 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 from rich.console import Console
 from sqlalchemy import Engine
@@ -15,6 +18,7 @@ from loyalty.settings import Settings
 from loyalty.store.database import open_engine
 
 DATABASE = "loyalty"
+Result = TypeVar("Result")
 
 
 class Stage:
@@ -25,6 +29,16 @@ class Stage:
         self.console = console
         self.mail = mail
         self.stack = Stack(settings, DATABASE, mail.airflow_connection)
+        self._beside = ThreadPoolExecutor(2)
+
+    def meanwhile(self, work: Callable[[], Result]) -> Future[Result]:
+        """The work goes on beside the next steps; whoever asks for its result waits for it, and gets its error."""
+        return self._beside.submit(work)
+
+    def end(self) -> None:
+        """Nothing goes on any more, and no process is left."""
+        self._beside.shutdown(cancel_futures=True)
+        self.stack.stop()
 
     def tell(self, step: str) -> None:
         """A new step begins."""
