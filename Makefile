@@ -32,9 +32,8 @@ check: $(INSTALLED) ## style, types, import rules and definitions
 test: check ## `make check`, then the tests (WORKERS=2 side by side; ALL=1 adds the cases that take minutes each)
 	$(BIN)/pytest -n $(WORKERS) --durations=15 $(if $(ALL),--all)
 
-bench: $(INSTALLED) ## measure the rolling expiry and the batch cancellation
-	$(BIN)/python benchmarks/rolling_expiry.py
-	$(BIN)/python benchmarks/batch_cancellation.py
+bench: $(INSTALLED) ## measure the journeys, their floors and their growth (an hour or two)
+	$(BIN)/loyalty bench --journey batch rolling
 
 clean: ## stop everything, and remove .loyalty and .venv
 	@if [ -x $(BIN)/loyalty ]; then $(BIN)/loyalty clean; fi

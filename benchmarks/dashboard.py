@@ -15,10 +15,12 @@ from typing import Any
 
 import httpx
 import uvicorn
-from common import own_server, seconds, vacuum, write_record
+from own_server import own_server
+from record import vacuum, write_record
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Connection, text
+from stopwatch import seconds
 
 from loyalty.dashboard.app import create_app
 from loyalty.dashboard.surroundings import Surroundings

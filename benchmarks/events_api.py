@@ -20,10 +20,12 @@ from statistics import median
 from typing import Any
 
 import httpx
-from common import own_server, seconds, write_record
+from own_server import own_server
+from record import write_record
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Engine, text
+from stopwatch import seconds
 
 from loyalty.definitions.load_program import load_program
 from loyalty.local.kept import free_port

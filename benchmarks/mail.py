@@ -20,10 +20,12 @@ from statistics import median
 from threading import Event, Thread
 
 import psutil
-from common import own_server, seconds, vacuum, write_record
+from own_server import own_server
+from record import vacuum, write_record
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Engine, text
+from stopwatch import seconds
 
 from loyalty.definitions.balance import balance_catalog
 from loyalty.definitions.load_program import load_program

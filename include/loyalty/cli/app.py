@@ -7,6 +7,7 @@ from sqlalchemy.exc import DBAPIError
 from typer.core import TyperGroup
 
 from loyalty.cli import (
+    bench,
     books,
     cancellation,
     closing,
@@ -62,6 +63,7 @@ parts = (
     retention,
     ledger,
     stack,
+    bench,
 )
 for part in parts:
     part.add_to(app)

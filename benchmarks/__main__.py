@@ -1,0 +1,71 @@
+"""`loyalty bench`: the journeys that were asked for, at each size, in tables and in files of figures."""
+
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import batch
+import rolling
+from measure import MEASURED, Bench, Case, measure
+from options import Options, read_options
+from own_server import asked_for, on_server, own_server
+from record import write_record
+from stopwatch import Stopwatch
+from tables import show
+from through_airflow import Airflow
+
+from loyalty.errors import LoyaltyError
+
+Cases = Callable[[Bench, int], Iterator[Case]]
+JOURNEYS: dict[str, tuple[str, Cases]] = {
+    "batch": ("batch_cancellation", batch.cases),
+    "rolling": ("rolling_expiry", rolling.cases),
+}
+
+
+def main() -> None:
+    """The tables are printed, the figures written; interrupted, it says so and nothing more."""
+    options = read_options()
+    try:
+        for name in options.journeys:
+            run(name, options)
+    except BaseException as error:
+        interrupted = asked_for(error)
+        if interrupted:
+            print(f"{interrupted}: nothing is left", file=sys.stderr)
+            sys.exit(128 + interrupted.number)
+        if isinstance(error, LoyaltyError):
+            sys.exit(f"error: {error}")
+        raise
+
+
+def run(name: str, options: Options) -> None:
+    """One journey, at each size."""
+    record, cases = JOURNEYS[name]
+    with own_server() as server, Airflow(server, MEASURED) as airflow:
+        bench = Bench(server, options, airflow)
+        sizes = [measure_size(bench, cases, members) for members in options.members]
+    show(sizes)
+    asked = {"seed": options.seed, "events_per_member": options.events, "runs": options.runs}
+    print(write_record(record, {"asked": asked, "sizes": sizes}, options.results))
+
+
+def measure_size(bench: Bench, cases: Cases, members: int) -> dict[str, Any]:
+    """All cases of one size, whose databases are gone afterwards."""
+    found, watch, used = [], Stopwatch(), set()
+    each = cases(bench, members)
+    while True:
+        with watch.lap("made in"):
+            case = next(each, None)
+        if case is None:
+            break
+        used.add(case.made)
+        print(f"{case.name}, {members:,} customers", file=sys.stderr, flush=True)
+        found.append(measure(bench, case, members))
+    for name in used:
+        on_server(bench.server, f"DROP DATABASE {name}")
+    return {"members": members, "made_in_seconds": round(watch.steps["made in"], 1), "cases": found}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""Customers with so many events each, made on the server from a seed.
+
+Everybody bought several times, and earned points by it; those of the first time have expired. Every twentieth paid for
+a promotion, which is active. What else there is are visits. Events lie in the table in the order of time, as if
+recorded when they happened: those of one customer are far from each other.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from options import Options
+from record import vacuum
+from sqlalchemy import Connection, text
+
+from loyalty.definitions.load_program import load_program
+from loyalty.errors import LoyaltyError
+from loyalty.local.ledger import embedded_ledger
+from loyalty.local.postgres import EmbeddedPostgres
+from loyalty.model.program import Program
+from loyalty.services.apply_program import apply_program
+from loyalty.settings import PACKAGE
+
+FEWEST_EVENTS = 5
+PROMOTION = {"name": "coffee", "title": "A coffee", "required_points": 50, "valid_days": 365}
+
+
+@dataclass(frozen=True)
+class Story:
+    """What a journey needs its customers to have done, as expressions of SQL.
+
+    They are about purchase ``n`` of ``profile_id``, of :purchases, from 0, with a number ``drawn`` from 0 to 1: when it
+    was, and whether its points are recent, or not awarded yet. Customers pay for promotions between ``paid_days`` and
+    nine days more before :now. ``expected`` are statements that make bench.expected: what must come of it.
+    """
+
+    bought_at: str
+    expected: tuple[str, ...]
+    is_recent: str = "false"
+    is_awarded: str = "true"
+    paid_days: int = 1
+
+    @property
+    def making(self) -> tuple[str, ...]:
+        return (*BEGINNING, PURCHASES.format(**vars(self)), *MAKING, *self.expected)
+
+
+# The guards are off, which would take most of the time; what they would have written is written here.
+BEGINNING = (
+    "SET LOCAL session_replication_role = replica",
+    "CREATE SCHEMA bench",
+    """
+    CREATE FUNCTION bench.draw(who bigint, what integer) RETURNS double precision LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (hashint8extended(who, what) & 9007199254740991) / 9007199254740992.0::double precision
+    """,
+    """
+    INSERT INTO loyalty.profile (customer_id, attributes, created_at)
+    SELECT 'customer-' || n, jsonb_build_object('country', CASE WHEN n % 10 = 0 THEN 'DE' ELSE 'PL' END),
+           CAST(:now AS timestamptz) - interval '400 days'
+    FROM generate_series(1, CAST(:members AS integer)) AS n
+    """,
+)
+PURCHASES = """
+    CREATE TEMPORARY TABLE purchase AS
+    SELECT profile_id, n, n = 0 AS has_expired, is_recent, {is_awarded} AS is_awarded, {bought_at} AS at, points, key
+    FROM (
+        SELECT profile_id, n, {is_recent} AS is_recent,
+               bench.draw(profile_id, CAST(:seed AS integer) * 1000 + n) AS drawn,
+               60 + floor(bench.draw(profile_id, CAST(:seed AS integer) * 1000 + 400 + n) * 200)::bigint AS points,
+               md5('purchase:' || profile_id || ':' || n)::uuid AS key
+        FROM loyalty.profile CROSS JOIN generate_series(0, CAST(:purchases AS integer) - 1) AS n
+    ) AS draws
+"""
+MAKING = (
+    "ANALYZE purchase",
+    """
+    INSERT INTO loyalty.promotion_activation (profile_id, activation, promotion, points, activated_at, lapses_at)
+    SELECT profile_id, md5('activation:' || profile_id)::uuid, promotion, required_points, at,
+           loyalty.local_instant(timezone(:zone, at) + make_interval(days => valid_days), :zone)
+    FROM loyalty.promotion CROSS JOIN LATERAL (
+        SELECT profile_id, CAST(:now AS timestamptz) - interval '1 day'
+               * (CAST(:paid_days AS integer) + bench.draw(profile_id, CAST(:seed AS integer) * 1000 + 900) * 9) AS at
+        FROM loyalty.profile WHERE profile_id % 20 = 0
+    ) AS paid
+    """,
+    """
+    INSERT INTO loyalty.event
+        (profile_id, key, action, occurred_at, points, params, refers_to, source, event_id, recorded_at)
+    SELECT profile_id, key, action, at, points, params, refers_to, source, event_id, at FROM (
+        SELECT profile_id, key, 'transaction.charge' AS action, at, NULL::bigint AS points,
+               jsonb_build_object('$totalAmount', points + 0.5, '$orderID', bought) AS params,
+               NULL::uuid AS refers_to, 'shop' AS source, bought AS event_id
+        FROM purchase CROSS JOIN concat('order-', profile_id, '-', n) AS bought
+        UNION ALL
+        SELECT profile_id, md5('award:purchase:' || key)::uuid, 'points.loyalty', at, points, jsonb_build_object(
+                   'points', points, 'rule', 'purchase', 'amount', points + 0.5, 'points_per_unit', 1),
+               key, 'award_points', NULL
+        FROM purchase WHERE is_awarded
+        UNION ALL
+        SELECT profile_id, loyalty.settlement_key(profile_id, due_on, 1), 'points.expire', midnight, -points,
+               jsonb_build_object('points', points, 'midnight', due_on), NULL, 'rolling_expiry', NULL
+        FROM purchase CROSS JOIN loyalty.due_on(at, 182, :zone) CROSS JOIN loyalty.midnight(due_on, :zone)
+        WHERE has_expired
+        UNION ALL
+        SELECT profile_id, md5('visit:' || profile_id || ':' || v)::uuid, 'page.visit', at + v * interval '1 hour',
+               NULL, jsonb_build_object('page', '/points'), NULL, 'app', NULL
+        FROM purchase CROSS JOIN generate_series(1, CAST(:visits AS integer)) AS v WHERE n = 0
+        UNION ALL
+        SELECT profile_id, activation, 'client.activatePromotion', activated_at, -points, jsonb_build_object(
+                   'promotion', promotion, 'promotionRequireRedeemedPoints', points), NULL, 'shop', NULL
+        FROM loyalty.promotion_activation
+    ) AS made
+    ORDER BY at
+    """,
+    """
+    INSERT INTO loyalty.account (profile_id, balance, latest_at, settle_on, award_from)
+    SELECT profile_id, earned.points - coalesce(paid.points, 0),
+           greatest(earned.latest_at, expired.at, paid.activated_at), loyalty.due_on(earned.first_at, 182, :zone),
+           award_from
+    FROM (
+        SELECT profile_id, coalesce(sum(points) FILTER (WHERE is_awarded), 0) AS points,
+               min(at) FILTER (WHERE is_awarded) AS first_at, max(at) FILTER (WHERE is_awarded) AS latest_at,
+               min(at) FILTER (WHERE NOT is_awarded) AS award_from
+        FROM purchase WHERE NOT has_expired GROUP BY profile_id
+    ) AS earned
+    JOIN (
+        SELECT profile_id, loyalty.midnight(loyalty.due_on(at, 182, :zone), :zone) AS at FROM purchase WHERE has_expired
+    ) AS expired USING (profile_id)
+    LEFT JOIN loyalty.promotion_activation AS paid USING (profile_id)
+    ORDER BY profile_id
+    """,
+    """
+    INSERT INTO loyalty.points_flow (day, effect, slot, points, event_count)
+    SELECT loyalty.book_day(occurred_at, :zone), effect, 0, sum(event.points), count(*)
+    FROM loyalty.event JOIN loyalty.action USING (action) WHERE event.points IS NOT NULL GROUP BY 1, 2
+    """,
+    "UPDATE loyalty.program SET settled_through = timezone(:zone, CAST(:now AS timestamptz))::date",
+)
+
+
+def bench_program() -> Program:
+    """The shipped program, with one promotion, and with no midnight that Airflow settles by itself."""
+    program = load_program(PACKAGE / "definitions" / "program.yaml")
+    changed = {"promotions": [PROMOTION], "ends_on": "2020-01-01"}
+    return Program.model_validate(program.model_dump(mode="json") | changed)
+
+
+def make_ledger(server: EmbeddedPostgres, options: Options, name: str, story: Story, members: int, **more: Any) -> None:
+    """A database of that name has so many customers, with so many events each (every twentieth has one more).
+
+    The planner knows the tables as they are, and nothing is left for autovacuum.
+    """
+    if options.events < FEWEST_EVENTS:
+        raise LoyaltyError(f"--events-per-member {options.events}: it takes {FEWEST_EVENTS} to tell a customer's story")
+    program = bench_program()
+    purchases = max(2, (options.events - 2) // 2)
+    counts = {"members": members, "purchases": purchases, "visits": options.events - 2 * purchases - 1}
+    given = {"seed": options.seed, "zone": program.timezone, "paid_days": story.paid_days} | counts | more
+    server.ensure_database(name)
+    engine = embedded_ledger(server.url(name))
+    with engine.connect() as connection:
+        with connection.begin():
+            apply_program(connection, program)
+            now = connection.scalar(text("SELECT clock_timestamp()"))
+            for statement in story.making:
+                connection.execute(text(statement), given | {"now": now})
+        vacuum(connection)
+    engine.dispose()
+
+
+def check(connection: Connection, checks: dict[str, str], **binds: Any) -> list[str]:
+    """Each of these queries finds no row, else an error says which does; returns their names."""
+    with connection.begin():
+        for name, statement in checks.items():
+            found = connection.execute(text(f"SELECT count(*) FROM ({statement}) AS wrong"), binds).scalar_one()
+            if found:
+                raise LoyaltyError(f"{name}: not so for {found} rows")
+    return list(checks)

@@ -1,0 +1,41 @@
+"""The record of what was measured, with what it was measured on."""
+
+import json
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+FOLDER = Path(__file__).parent
+RESULTS = FOLDER / "results"
+
+
+def write_record(name: str, figures: dict[str, Any], folder: Path = RESULTS) -> Path:
+    """The figures are in a file of that name, with what they were measured on."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps({"machine": machine()} | figures, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+def machine() -> dict[str, Any]:
+    """What was measured on, and which code (``-dirty``: with changes that are no commit)."""
+    describe = ["git", "-C", str(FOLDER), "describe", "--always", "--dirty", "--exclude=*"]
+    commit = subprocess.run(describe, capture_output=True, text=True, check=False).stdout.strip()
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {
+        "cpus": os.cpu_count(),
+        "memory_gib": round(memory, 1),
+        "python": platform.python_version(),
+        "commit": commit,
+    }
+
+
+def vacuum(connection: Connection) -> None:
+    """The planner knows the tables as they are, and nothing is left for autovacuum."""
+    connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("VACUUM (ANALYZE)"))
+    connection.rollback()
+    connection.execution_options(isolation_level="READ COMMITTED")

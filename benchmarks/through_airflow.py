@@ -1,0 +1,148 @@
+"""A run of a DAG in a real Airflow, and what of its time was the work of its tasks."""
+
+import json
+from collections.abc import Iterable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from time import time
+from typing import Any
+
+import yaml
+from customers import bench_program
+
+from loyalty.errors import LoyaltyError
+from loyalty.local.airflow import AirflowStack
+from loyalty.local.airflow_api import AirflowApi
+from loyalty.local.airflow_rest import RestClient
+from loyalty.local.postgres import EmbeddedPostgres
+from loyalty.local.processes import wait_until
+from loyalty.local.stack import METADATA
+from loyalty.settings import PROJECT
+
+NOTES = "task_works.jsonl"
+HOURS = 12 * 3600
+PATIENCE = 10.0
+Work = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a DAG is asked for."""
+
+    dag_id: str
+    partition_key: str | None = None
+    conf: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AirflowRun:
+    """A run that succeeded: seconds from the request to its end, and its tasks' works."""
+
+    seconds: float
+    works: list[Work]
+
+    def as_json(self) -> dict[str, Any]:
+        """Steps are the sums of all chunks; ``overhead_seconds`` is the time in which no task worked."""
+        steps: dict[str, float] = {}
+        for work in self.works:
+            name = work["task"].rpartition(".")[2]
+            steps[name] = round(steps.get(name, 0.0) + work["ended"] - work["began"], 4)
+        return {
+            "seconds": round(self.seconds, 4),
+            "overhead_seconds": round(self.seconds - length_of((one["began"], one["ended"]) for one in self.works), 4),
+            "task_count": len(self.works),
+            "steps": steps,
+        }
+
+
+def length_of(spans: Iterable[tuple[float, float]]) -> float:
+    """For how long at least one of the spans went on."""
+    total, reached = 0.0, float("-inf")
+    for began, ended in sorted(spans):
+        total += max(0.0, ended - max(began, reached))
+        reached = max(reached, ended)
+    return total
+
+
+class Airflow:
+    """The project's own Airflow on one server, in a home of its own; it is started when it is needed first."""
+
+    def __init__(self, server: EmbeddedPostgres, database: str) -> None:
+        self._server, self._database = server, database
+        self._close = ExitStack()
+        self._stack: AirflowStack | None = None
+
+    def __enter__(self) -> "Airflow":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close.close()
+
+    def start(self) -> list[int]:
+        """Airflow is ready; returns its processes."""
+        if self._stack is None:
+            self._stack = self._started()
+        return [one.pid for one in self._stack.status() if one.pid]
+
+    def _started(self) -> AirflowStack:
+        home = self._server.home / "airflow-home"
+        home.mkdir()
+        program = yaml.safe_dump(bench_program().model_dump(mode="json"))
+        (home / "program.yaml").write_text(program, encoding="utf-8")
+        self._server.ensure_database(METADATA)
+        connection = self._server.airflow_connection(self._database)
+        stack = AirflowStack(home, self._server.url(METADATA), connection, plugins=_plugins(home))
+        self._close.callback(stack.stop, PATIENCE)
+        stack.migrate()
+        stack.start()
+        stack.wait_until_ready(600)
+        return stack
+
+    def run(self, asked: Asked) -> AirflowRun:
+        """The DAG has run as it was asked to."""
+        assert self._stack
+        with self._stack.api() as api, closing(self._rest()) as rest:
+            api.wait_for_dag(asked.dag_id, 300)
+            api.unpause(asked.dag_id)
+            began = time()
+            run_id = api.trigger(asked.dag_id, asked.partition_key, asked.conf)
+            ended = self._end_of(api, rest, asked.dag_id, run_id)
+        return AirflowRun(ended - began, self._works(run_id))
+
+    def _rest(self) -> RestClient:
+        assert self._stack
+        return RestClient(self._stack.url, "admin", self._stack.passwords()["admin"])
+
+    def _end_of(self, api: AirflowApi, rest: RestClient, dag_id: str, run_id: str) -> float:
+        """When the run had ended, in seconds since 1970."""
+        if not wait_until(lambda: api.run(dag_id, run_id).final, HOURS, interval=0.5):
+            raise LoyaltyError(f"{run_id} of {dag_id} goes on after {HOURS} s")
+        found = rest.call("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}")
+        if found["state"] != "success":
+            raise LoyaltyError(f"{run_id} of {dag_id} is {found['state']}: {self._last_words(run_id)}")
+        return datetime.fromisoformat(found["end_date"]).timestamp()
+
+    def _works(self, run_id: str) -> list[Work]:
+        assert self._stack
+        notes = (self._stack.folder / NOTES).read_text(encoding="utf-8").splitlines()
+        return [work for work in map(json.loads, notes) if work["run"] == run_id]
+
+    def _last_words(self, run_id: str) -> str:
+        """The end of the newest log of the run, which goes with the home."""
+        assert self._stack
+        logs = sorted(
+            (self._stack.folder / "logs").glob(f"dag_id=*/run_id={run_id}/**/*.log"),
+            key=lambda one: one.stat().st_mtime,
+        )
+        return logs[-1].read_text(encoding="utf-8")[-2000:] if logs else "it has no log"
+
+
+def _plugins(home: Path) -> Path:
+    """A folder with the plugins of the project, and the one that notes what tasks do."""
+    folder = home / "plugins"
+    folder.mkdir()
+    for plugin in [*(PROJECT / "plugins").glob("*.py"), Path(__file__).with_name("task_works.py")]:
+        (folder / plugin.name).symlink_to(plugin)
+    return folder
