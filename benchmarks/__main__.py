@@ -4,10 +4,13 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import award
 import batch
+import event_file
+import mail
 import rolling
-from measure import MEASURED, Bench, Case, measure
-from options import Options, read_options
+from measure import MEASURED, Bench, Measured
+from options import read_options
 from own_server import asked_for, on_server, own_server
 from record import write_record
 from stopwatch import Stopwatch
@@ -16,10 +19,14 @@ from through_airflow import Airflow
 
 from loyalty.errors import LoyaltyError
 
-Cases = Callable[[Bench, int], Iterator[Case]]
+Cases = Callable[[Bench, int], Iterator[Measured]]
+# By the journey's name: the name of its record, and what is measured.
 JOURNEYS: dict[str, tuple[str, Cases]] = {
     "batch": ("batch_cancellation", batch.cases),
     "rolling": ("rolling_expiry", rolling.cases),
+    "award": ("award_points", award.cases),
+    "import": ("import_events", event_file.cases),
+    "mail": ("mail", mail.cases),
 }
 
 
@@ -27,8 +34,9 @@ def main() -> None:
     """The tables are printed, the figures written; interrupted, it says so and nothing more."""
     options = read_options()
     try:
-        for name in options.journeys:
-            run(name, options)
+        with own_server() as server, Airflow(server, MEASURED) as airflow:
+            for name in options.journeys:
+                measure(name, Bench(server, options, airflow))
     except BaseException as error:
         interrupted = asked_for(error)
         if interrupted:
@@ -39,31 +47,30 @@ def main() -> None:
         raise
 
 
-def run(name: str, options: Options) -> None:
+def measure(name: str, bench: Bench) -> None:
     """One journey, at each size."""
     record, cases = JOURNEYS[name]
-    with own_server() as server, Airflow(server, MEASURED) as airflow:
-        bench = Bench(server, options, airflow)
-        sizes = [measure_size(bench, cases, members) for members in options.members]
+    options = bench.options
+    sizes = [_measure_size(bench, cases, members) for members in options.members]
     show(sizes)
     asked = {"seed": options.seed, "events_per_member": options.events, "runs": options.runs}
-    print(write_record(record, {"asked": asked, "sizes": sizes}, options.results))
+    print(write_record(record, {"journey": name, "asked": asked, "sizes": sizes}, options.results), flush=True)
 
 
-def measure_size(bench: Bench, cases: Cases, members: int) -> dict[str, Any]:
+def _measure_size(bench: Bench, cases: Cases, members: int) -> dict[str, Any]:
     """All cases of one size, whose databases are gone afterwards."""
-    found, watch, used = [], Stopwatch(), set()
-    each = cases(bench, members)
+    found, watch, made = [], Stopwatch(), set()
+    following = cases(bench, members)
     while True:
         with watch.lap("made in"):
-            case = next(each, None)
+            case = next(following, None)
         if case is None:
             break
-        used.add(case.made)
+        made.add(case.made)
         print(f"{case.name}, {members:,} customers", file=sys.stderr, flush=True)
-        found.append(measure(bench, case, members))
-    for name in used:
-        on_server(bench.server, f"DROP DATABASE {name}")
+        found.append(case.measure(bench, members))
+    for name in made:
+        on_server(bench.server, f"DROP DATABASE {name} WITH (FORCE)")
     return {"members": members, "made_in_seconds": round(watch.steps["made in"], 1), "cases": found}
 
 

@@ -20,7 +20,7 @@ from loyalty.model.program import Program
 from loyalty.services.apply_program import apply_program
 from loyalty.settings import PACKAGE
 
-FEWEST_EVENTS = 5
+FEWEST_EVENTS = 8
 PROMOTION = {"name": "coffee", "title": "A coffee", "required_points": 50, "valid_days": 365}
 
 
@@ -44,14 +44,16 @@ class Story:
         return (*BEGINNING, PURCHASES.format(**vars(self)), *MAKING, *self.expected)
 
 
+# A number from 0 to 1 for somebody and something, always the same.
+DRAW = """
+    CREATE FUNCTION bench.draw(who bigint, what integer) RETURNS double precision LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (hashint8extended(who, what) & 9007199254740991) / 9007199254740992.0::double precision
+"""
 # The guards are off, which would take most of the time; what they would have written is written here.
 BEGINNING = (
     "SET LOCAL session_replication_role = replica",
     "CREATE SCHEMA bench",
-    """
-    CREATE FUNCTION bench.draw(who bigint, what integer) RETURNS double precision LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN (hashint8extended(who, what) & 9007199254740991) / 9007199254740992.0::double precision
-    """,
+    DRAW,
     """
     INSERT INTO loyalty.profile (customer_id, attributes, created_at)
     SELECT 'customer-' || n, jsonb_build_object('country', CASE WHEN n % 10 = 0 THEN 'DE' ELSE 'PL' END),
@@ -152,7 +154,7 @@ def make_ledger(server: EmbeddedPostgres, options: Options, name: str, story: St
     if options.events < FEWEST_EVENTS:
         raise LoyaltyError(f"--events-per-member {options.events}: it takes {FEWEST_EVENTS} to tell a customer's story")
     program = bench_program()
-    purchases = max(2, (options.events - 2) // 2)
+    purchases = (options.events - 2) // 2
     counts = {"members": members, "purchases": purchases, "visits": options.events - 2 * purchases - 1}
     given = {"seed": options.seed, "zone": program.timezone, "paid_days": story.paid_days} | counts | more
     server.ensure_database(name)

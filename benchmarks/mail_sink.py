@@ -4,7 +4,14 @@
 """
 
 import asyncio
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from loyalty.local.kept import free_port
+from loyalty.mail.handover import MailServer
 
 GREETING = b"220 sink\r\n"
 HELLO = b"250-sink\r\n250 PIPELINING\r\n"
@@ -50,6 +57,40 @@ class Sink(asyncio.Protocol):
             case b"QUIT":
                 return b"221 bye\r\n"
         return b"250 ok\r\n"
+
+
+@dataclass(frozen=True)
+class RunningSink:
+    """A sink that takes letters."""
+
+    server: MailServer
+    process: "subprocess.Popen[str]"
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def taken(self) -> tuple[int, int]:
+        """How many messages came, and how many different ones; none comes any more."""
+        out, _ = self.process.communicate()
+        count, distinct = out.split()
+        return int(count), int(distinct)
+
+
+@contextmanager
+def running_sink() -> Iterator[RunningSink]:
+    """A sink in a process of its own."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, __file__, str(port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        yield RunningSink(MailServer("127.0.0.1", port, security="none"), process)
+    finally:
+        process.kill()
+        process.wait()
 
 
 async def serve(port: int) -> None:

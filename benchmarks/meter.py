@@ -70,7 +70,7 @@ def _counters(url: str) -> dict[str, int]:
 
 def _nobody_else(engine: Any) -> bool:
     with transaction(engine) as connection:
-        return connection.scalar(OTHERS) == 0
+        return not connection.scalar(OTHERS)
 
 
 def _shared_buffers(url: str) -> int:

@@ -79,15 +79,15 @@ def cases(bench: Bench, members: int) -> Iterator[Case]:
     night = datetime.now(ZoneInfo(bench_program().timezone)).date() - timedelta(days=MISSED)
     large = {"due_of": DUE_OF, "nights": MISSED + 1, "night": night}
     make_ledger(bench.server, bench.options, "made", STORY, members, **large)
-    yield _case("a night", "made", night, night)
-    yield _case(f"{MISSED} missed days", "made", night, night + timedelta(days=MISSED))
+    yield _case("a night", "made", night)
+    yield _case(f"{MISSED} missed days", "made", night + timedelta(days=MISSED))
     if members >= SMALLER * SMALLER:
         small = {"due_of": DUE_OF // SMALLER, "nights": 1, "night": night}
         make_ledger(bench.server, bench.options, "made_smaller", STORY, members // SMALLER, **small)
-        yield _case(f"a night with as many due, of a {SMALLER}th of the customers", "made_smaller", night, night)
+        yield _case(f"a night with as many due, of a {SMALLER}th of the customers", "made_smaller", night)
 
 
-def _case(name: str, made: str, night: date, through: date) -> Case:
+def _case(name: str, made: str, through: date) -> Case:
     program = bench_program()
     catalog = load_catalog(program)
 
@@ -111,8 +111,9 @@ def _floor(through: date, zone: str) -> Floor:
             f"""
             CREATE TABLE bench.written ({EVENT}) AS
             SELECT profile_id, loyalty.settlement_key(profile_id, midnight, 1), 'points.expire',
-                   loyalty.midnight(midnight, :zone), -points, jsonb_build_object('points', points, 'midnight', midnight),
-                   1::bigint, 'rolling_expiry', clock_timestamp()
+                   loyalty.midnight(midnight, :zone), -points,
+                   jsonb_build_object('points', points, 'midnight', midnight), 1::bigint, 'rolling_expiry',
+                   clock_timestamp()
             FROM bench.due
             """,
             "ANALYZE bench.due, bench.written",

@@ -36,6 +36,9 @@ class Stopwatch:
         with self._lock:
             self.steps[step] = self.steps.get(step, 0.0) + took
 
+    def as_json(self) -> dict[str, float]:
+        return {step: round(took, 4) for step, took in self.steps.items()}
+
     @contextmanager
     def timed(self, module: ModuleType, steps: Mapping[str, str]) -> Iterator[None]:
         """Functions of the module, by name, are timed as these steps wherever the module calls them."""
