@@ -9,9 +9,11 @@ import batch
 import event_file
 import mail
 import rolling
+from growth import growth_of, growth_within, lines_of
 from measure import MEASURED, Bench, Measured
 from options import read_options
 from own_server import asked_for, on_server, own_server
+from plot import draw
 from record import write_record
 from stopwatch import Stopwatch
 from tables import show
@@ -34,9 +36,10 @@ def main() -> None:
     """The tables are printed, the figures written; interrupted, it says so and nothing more."""
     options = read_options()
     try:
-        with own_server() as server, Airflow(server, MEASURED) as airflow:
+        with own_server() as server:
+            bench = Bench(server, options, Airflow(server, MEASURED))
             for name in options.journeys:
-                measure(name, Bench(server, options, airflow))
+                measure(name, bench)
     except BaseException as error:
         interrupted = asked_for(error)
         if interrupted:
@@ -52,9 +55,16 @@ def measure(name: str, bench: Bench) -> None:
     record, cases = JOURNEYS[name]
     options = bench.options
     sizes = [_measure_size(bench, cases, members) for members in options.members]
-    show(sizes)
-    asked = {"seed": options.seed, "events_per_member": options.events, "runs": options.runs}
-    print(write_record(record, {"journey": name, "asked": asked, "sizes": sizes}, options.results), flush=True)
+    lines = lines_of(sizes)
+    growth = growth_of(lines)
+    amid_more = {what: ratio for size in sizes for what, ratio in growth_within(size).items()}
+    figures = {"journey": name, "asked": options.as_json(), "growth_per_member": growth, "amid_more": amid_more}
+    show(sizes, growth, amid_more)
+    path = write_record(record, figures | {"sizes": sizes}, options.results)
+    print(path)
+    if len(sizes) > 1:
+        draw(record.replace("_", " "), lines, path.with_suffix(".svg"))
+        print(path.with_suffix(".svg"), flush=True)
 
 
 def _measure_size(bench: Bench, cases: Cases, members: int) -> dict[str, Any]:

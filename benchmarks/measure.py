@@ -16,7 +16,7 @@ from through_airflow import Airflow, Asked
 from loyalty.errors import LoyaltyError
 from loyalty.local.postgres import EmbeddedPostgres
 from loyalty.services.reconcile import broken, reconcile
-from loyalty.store.database import open_engine
+from loyalty.store.database import open_engine, transaction
 
 MOST_RECONCILED = 100_000
 MEASURED = "measured"  # the database in which things happen; Airflow's connection leads there
@@ -51,6 +51,7 @@ class Case:
 
     ``walk`` does it as the command does, with connections that it has closed at the end, and times its steps; ``check``
     says what holds after the work and after its floor, by name, or fails. ``asked`` is what Airflow is told to do.
+    ``amid_fewer`` names the case that does the same work amid a part of the customers.
     """
 
     name: str
@@ -59,19 +60,23 @@ class Case:
     check: Callable[[Connection], list[str]]
     floor: Floor
     asked: Asked | None = None
+    amid_fewer: str | None = None
 
     def measure(self, bench: Bench, members: int) -> Run:
-        """All ways in turns, so that what else the machine does meets each of them."""
+        """All ways in turns, so that what else the machine does meets each of them; but Airflow is there for itself."""
         runs: dict[str, list[Run]] = {}
         for _ in range(bench.options.runs):
             for connections in bench.options.floor_connections:
                 runs.setdefault(f"floor over {connections}", []).append(_floor(bench, self, connections))
             if "command" in bench.options.ways or self.asked is None:
                 runs.setdefault("command", []).append(by_command(bench, self, members))
-            if "airflow" in bench.options.ways and self.asked:
-                runs.setdefault("airflow", []).append(_airflow(bench, self, self.asked, members))
+        if "airflow" in bench.options.ways and self.asked:
+            with bench.airflow.running() as pythons:
+                each = range(bench.options.runs)
+                runs["airflow"] = [_by_airflow(bench, self, self.asked, members, pythons) for _ in each]
         checks = next(one["checks"] for found in runs.values() for one in found if "checks" in one)
-        return {"case": self.name, "checks": checks, **figures_of(runs)}
+        compared = {"amid_fewer": self.amid_fewer} if self.amid_fewer else {}
+        return {"case": self.name, "checks": checks, **compared, **figures_of(runs)}
 
 
 def figures_of(runs: dict[str, list[Run]]) -> Run:
@@ -111,9 +116,8 @@ def _floor(bench: Bench, case: Case, connections: int) -> Run:
     return usage.as_json() | floor.as_json()
 
 
-def _airflow(bench: Bench, case: Case, asked: Asked, members: int) -> Run:
+def _by_airflow(bench: Bench, case: Case, asked: Asked, members: int, pythons: list[int]) -> Run:
     with copied(bench.server, MEASURED, case.made) as url:
-        pythons = bench.airflow.start()
         with metered(url, postmaster_of(bench), pythons) as usage:
             run = bench.airflow.run(asked)
         checks = list(checked(url, case, members))
@@ -125,13 +129,18 @@ def checked(url: str, case: Case, members: int | None = None) -> Iterator[str]:
     engine = open_engine(url)
     with engine.connect() as connection:
         yield from case.check(connection)
-        if members and members <= MOST_RECONCILED:
-            with connection.begin():
-                faults = broken(reconcile(connection))
-            if faults:
-                raise LoyaltyError(f"{case.name}: {faults}")
-            yield "every invariant holds"
+    if members and members <= MOST_RECONCILED:
+        yield from fail_where_broken(engine, case.name)
     engine.dispose()
+
+
+def fail_where_broken(engine: Engine, name: str) -> list[str]:
+    """Every invariant holds, which is what is returned; else an error says which do not."""
+    with transaction(engine) as connection:
+        faults = broken(reconcile(connection))
+    if faults:
+        raise LoyaltyError(f"{name}: {faults}")
+    return ["every invariant holds"]
 
 
 def postmaster_of(bench: Bench) -> int:

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from record import RESULTS
 
@@ -26,6 +27,11 @@ class Options:
     spend: bool
     repeat: int
     results: Path
+
+    def as_json(self) -> dict[str, Any]:
+        """What the figures depend on."""
+        named = ("seed", "runs", "floor_connections", "chunk_size")
+        return {"events_per_member": self.events} | {name: getattr(self, name) for name in named}
 
 
 def read_options(words: Sequence[str] | None = None) -> Options:

@@ -21,6 +21,7 @@ from loyalty.services import rolling_expiry as journey
 MISSED = 30
 DUE_OF = 100  # one customer of so many falls due on each day
 SMALLER = 10
+A_SMALLER_NIGHT = "a night, as many due of a tenth"
 STEPS = {"snapshot": "select", "expire": "expire", "finish": "finish"}
 EVENT = "profile_id, key, action, occurred_at, points, params, run_id, source, recorded_at"
 PART = "BETWEEN :first AND :last"
@@ -79,15 +80,16 @@ def cases(bench: Bench, members: int) -> Iterator[Case]:
     night = datetime.now(ZoneInfo(bench_program().timezone)).date() - timedelta(days=MISSED)
     large = {"due_of": DUE_OF, "nights": MISSED + 1, "night": night}
     make_ledger(bench.server, bench.options, "made", STORY, members, **large)
-    yield _case("a night", "made", night)
+    has_smaller = members >= SMALLER * SMALLER
+    yield _case("a night", "made", night, amid_fewer=A_SMALLER_NIGHT if has_smaller else None)
     yield _case(f"{MISSED} missed days", "made", night + timedelta(days=MISSED))
-    if members >= SMALLER * SMALLER:
+    if has_smaller:
         small = {"due_of": DUE_OF // SMALLER, "nights": 1, "night": night}
         make_ledger(bench.server, bench.options, "made_smaller", STORY, members // SMALLER, **small)
-        yield _case(f"a night with as many due, of a {SMALLER}th of the customers", "made_smaller", night)
+        yield _case(A_SMALLER_NIGHT, "made_smaller", night)
 
 
-def _case(name: str, made: str, through: date) -> Case:
+def _case(name: str, made: str, through: date, amid_fewer: str | None = None) -> Case:
     program = bench_program()
     catalog = load_catalog(program)
 
@@ -98,7 +100,8 @@ def _case(name: str, made: str, through: date) -> Case:
     def verify(connection: Connection) -> list[str]:
         return check(connection, CHECKS, through=through, zone=program.timezone)
 
-    return Case(name, made, walk, verify, _floor(through, program.timezone), Asked("rolling_expiry", str(through)))
+    floor, asked = _floor(through, program.timezone), Asked("rolling_expiry", str(through))
+    return Case(name, made, walk, verify, floor, asked, amid_fewer)
 
 
 def _floor(through: date, zone: str) -> Floor:

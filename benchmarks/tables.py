@@ -11,17 +11,22 @@ MIB = 2**20
 Figures = dict[str, Any]
 
 
-def show(sizes: list[Figures]) -> None:
-    """A table of the steps of each case at each size, and one of everything."""
+def show(sizes: list[Figures], growth: dict[str, float], amid_more: dict[str, float]) -> None:
+    """A table of the steps of each case at each size, one of everything, and how the time per customer grows."""
     console = Console(width=WIDTH)
     for size in sizes:
         for case in size["cases"]:
-            console.print(steps_of(size["members"], case))
+            table = next(table for key, table in TABLES.items() if key in case)
+            console.print(table(size["members"], case))
     console.print(summary(sizes))
+    for name, ratio in growth.items():
+        console.print(f"{name}: a customer takes {ratio} times as long at {sizes[-1]['members']:,} customers")
+    for name, ratio in amid_more.items():
+        console.print(f"{name}: {ratio} times as long as amid a part of the customers")
 
 
 def steps_of(members: int, case: Figures) -> Table:
-    """A line for each step: its seconds in the last run of each way, the floor's, the ratio to the quickest floor."""
+    """A line for each step: its seconds in the last run of each way."""
     ways = {way: found["runs"][-1] for way, found in case["ways"].items()}
     table = Table("step", title=f"{case['case']}: {members:,} customers, {case['rows']:,} rows", title_justify="left")
     for way in ways:
@@ -31,6 +36,32 @@ def steps_of(members: int, case: Figures) -> Table:
     table.add_section()
     table.add_row("by the clock", *(_seconds(run["seconds"]) for run in ways.values()))
     return table
+
+
+def answers_of(members: int, case: Figures) -> Table:
+    """A line for each kind of customers who spent."""
+    table = Table("milliseconds", title=f"{case['case']}: {members:,} customers", title_justify="left")
+    for column in ("answers", "p50", "p99", "longest"):
+        table.add_column(column, justify="right")
+    for name, found in case["milliseconds"].items():
+        figures = ("" if found[of] is None else f"{found[of]:,.1f}" for of in ("p50", "p99", "max"))
+        table.add_row(name, f"{found['count']:,}", *figures)
+    return table
+
+
+def rounds_of(members: int, case: Figures) -> Table:
+    """A line for each of the runs in a row."""
+    title = f"{case['case']}: {members:,} customers; last to first {case['last_to_first']}"
+    table = Table("run", title=title, title_justify="left")
+    for column in ("s", "events after it", "WAL", "disk"):
+        table.add_column(column, justify="right")
+    for number, run in enumerate(case["runs"], 1):
+        sizes = (f"{run[name] / MIB:,.0f} MiB" for name in ("wal_bytes", "disk_bytes"))
+        table.add_row(str(number), _seconds(run["seconds"]), f"{run['events']:,}", *sizes)
+    return table
+
+
+TABLES = {"ways": steps_of, "milliseconds": answers_of, "runs": rounds_of}
 
 
 def summary(sizes: list[Figures]) -> Table:
@@ -53,7 +84,7 @@ def summary(sizes: list[Figures]) -> Table:
         table.add_column(column, justify="left" if column in ("case", "way") else "right")
     for size in sizes:
         for case in size["cases"]:
-            for way, found in case["ways"].items():
+            for way, found in case.get("ways", {}).items():
                 table.add_row(f"{size['members']:,}", case["case"], way, *_cells(found))
         table.add_section()
     return table

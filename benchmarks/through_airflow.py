@@ -1,8 +1,8 @@
 """A run of a DAG in a real Airflow, and what of its time was the work of its tasks."""
 
 import json
-from collections.abc import Iterable
-from contextlib import ExitStack, closing
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -38,8 +38,9 @@ class Asked:
 
 @dataclass(frozen=True)
 class AirflowRun:
-    """A run that succeeded: seconds from the request to its end, and its tasks' works."""
+    """A run that succeeded: when it was asked for, its seconds from there to its end, and its tasks' works."""
 
+    asked_at: float
     seconds: float
     works: list[Work]
 
@@ -54,7 +55,12 @@ class AirflowRun:
             "overhead_seconds": round(self.seconds - length_of((one["began"], one["ended"]) for one in self.works), 4),
             "task_count": len(self.works),
             "steps": steps,
+            "tasks": [self._spans(work) for work in self.works],
         }
+
+    def _spans(self, work: Work) -> list[Any]:
+        """The task, and when it worked, in seconds from the request on."""
+        return [work["task"], *(round(work[at] - self.asked_at, 2) for at in ("began", "ended"))]
 
 
 def length_of(spans: Iterable[tuple[float, float]]) -> float:
@@ -67,26 +73,24 @@ def length_of(spans: Iterable[tuple[float, float]]) -> float:
 
 
 class Airflow:
-    """The project's own Airflow on one server, in a home of its own; it is started when it is needed first."""
+    """The project's own Airflow on one server, in a home of its own."""
 
     def __init__(self, server: EmbeddedPostgres, database: str) -> None:
         self._server, self._database = server, database
-        self._close = ExitStack()
         self._stack: AirflowStack | None = None
 
-    def __enter__(self) -> "Airflow":
-        return self
+    @contextmanager
+    def running(self) -> Iterator[list[int]]:
+        """Airflow is ready, and these are its processes; nothing of it goes on afterwards."""
+        self._stack = self._stack or self._made()
+        try:
+            self._stack.start()
+            self._stack.wait_until_ready(600)
+            yield [one.pid for one in self._stack.status() if one.pid]
+        finally:
+            self._stack.stop(PATIENCE)
 
-    def __exit__(self, *_: object) -> None:
-        self._close.close()
-
-    def start(self) -> list[int]:
-        """Airflow is ready; returns its processes."""
-        if self._stack is None:
-            self._stack = self._started()
-        return [one.pid for one in self._stack.status() if one.pid]
-
-    def _started(self) -> AirflowStack:
+    def _made(self) -> AirflowStack:
         home = self._server.home / "airflow-home"
         home.mkdir()
         program = yaml.safe_dump(bench_program().model_dump(mode="json"))
@@ -94,26 +98,29 @@ class Airflow:
         self._server.ensure_database(METADATA)
         connection = self._server.airflow_connection(self._database)
         stack = AirflowStack(home, self._server.url(METADATA), connection, plugins=_plugins(home))
-        self._close.callback(stack.stop, PATIENCE)
         stack.migrate()
-        stack.start()
-        stack.wait_until_ready(600)
         return stack
 
     def run(self, asked: Asked) -> AirflowRun:
         """The DAG has run as it was asked to."""
         assert self._stack
         with self._stack.api() as api, closing(self._rest()) as rest:
-            api.wait_for_dag(asked.dag_id, 300)
+            self._wait_for_dags(rest)
             api.unpause(asked.dag_id)
             began = time()
             run_id = api.trigger(asked.dag_id, asked.partition_key, asked.conf)
             ended = self._end_of(api, rest, asked.dag_id, run_id)
-        return AirflowRun(ended - began, self._works(run_id))
+        return AirflowRun(began, ended - began, self._works(run_id))
 
     def _rest(self) -> RestClient:
         assert self._stack
         return RestClient(self._stack.url, "admin", self._stack.passwords()["admin"])
+
+    def _wait_for_dags(self, rest: RestClient) -> None:
+        """Airflow has read the files of all DAGs, and is at rest."""
+        count = len(list((PROJECT / "dags").glob("*.py")))
+        if not wait_until(lambda: rest.call("GET", "/api/v2/dags")["total_entries"] >= count, 300, interval=1):
+            raise LoyaltyError("Airflow has not read the files of all DAGs after 300 s")
 
     def _end_of(self, api: AirflowApi, rest: RestClient, dag_id: str, run_id: str) -> float:
         """When the run had ended, in seconds since 1970."""

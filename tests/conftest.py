@@ -60,6 +60,7 @@ TOGETHER = {
     "tests/dags/": "dags",
     "tests/e2e/test_airflow": "Airflow",
     "tests/e2e/test_browser": "Airflow",
+    "tests/e2e/test_benchmarks": "benchmarks",
     "tests/e2e/test_cdnow": "CDNOW",
     "tests/plans/": "plans",
 }
