@@ -8,6 +8,7 @@ recorded when they happened: those of one customer are far from each other.
 from dataclasses import dataclass
 from typing import Any
 
+from indexes import indexes_afterwards
 from options import Options
 from record import vacuum
 from sqlalchemy import Connection, text
@@ -163,8 +164,9 @@ def make_ledger(server: EmbeddedPostgres, options: Options, name: str, story: St
         with connection.begin():
             apply_program(connection, program)
             now = connection.scalar(text("SELECT clock_timestamp()"))
-            for statement in story.making:
-                connection.execute(text(statement), given | {"now": now})
+            with indexes_afterwards(connection):
+                for statement in story.making:
+                    connection.execute(text(statement), given | {"now": now})
         vacuum(connection)
     engine.dispose()
 
