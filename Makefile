@@ -33,7 +33,10 @@ test: check ## `make check`, then the tests (WORKERS=2 side by side; ALL=1 adds 
 	$(BIN)/pytest -n $(WORKERS) --durations=15 $(if $(ALL),--all)
 
 bench: $(INSTALLED) ## measure the journeys, their floors and their growth (an hour or two)
-	$(BIN)/loyalty bench --journey batch rolling
+	$(BIN)/loyalty bench --journey batch --via both --spend --repeat 10
+	$(BIN)/loyalty bench --journey rolling --via both --members 500000 5000000
+	$(BIN)/loyalty bench --journey award import
+	$(BIN)/loyalty bench --journey mail --members 10000 100000
 
 clean: ## stop everything, and remove .loyalty and .venv
 	@if [ -x $(BIN)/loyalty ]; then $(BIN)/loyalty clean; fi

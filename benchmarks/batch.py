@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from batch_run import STORY, case_of, program_of
-from customers import make_ledger
+from customers import FEW, REHEARSAL, make_ledger
 from measure import Bench, Measured
 from repeat import Repeated
 from spend import Spending
@@ -13,6 +13,8 @@ def cases(bench: Bench, members: int) -> Iterator[Measured]:
     """All of them are about the same customers."""
     options, program, made = bench.options, program_of(bench.options), "made"
     make_ledger(bench.server, options, made, STORY, members)
+    if "airflow" in options.ways:
+        make_ledger(bench.server, options, REHEARSAL, STORY, FEW)
     yield case_of(made, program)
     if options.spend:
         yield Spending(made, program)

@@ -1,7 +1,7 @@
 """A whole batch cancellation, step by step, as `loyalty cancel --yes` walks it."""
 
 from batch_floor import FLOOR
-from customers import Story, bench_program, check
+from customers import REHEARSAL, Story, bench_program, check
 from measure import Case
 from options import Options
 from sqlalchemy import Connection, Engine
@@ -134,5 +134,6 @@ def case_of(made: str, program: Program) -> Case:
         walk=lambda engine, watch: walk(engine, program, watch),
         check=check_run,
         floor=FLOOR,
+        rehearsal=REHEARSAL,
         asked=Asked("batch_cancellation", conf={"approval": "no", "chunk_size": program.cancellation.chunk_size}),
     )

@@ -22,6 +22,7 @@ from loyalty.services.apply_program import apply_program
 from loyalty.settings import PACKAGE
 
 FEWEST_EVENTS = 8
+REHEARSAL, FEW = "made_few", 300  # the database with so many customers, on which Airflow rehearses
 PROMOTION = {"name": "coffee", "title": "A coffee", "required_points": 50, "valid_days": 365}
 
 

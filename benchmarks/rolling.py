@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from customers import Story, bench_program, check, make_ledger
+from customers import FEW, REHEARSAL, Story, bench_program, check, make_ledger
 from floor import Floor
 from measure import Bench, Case
 from sqlalchemy import Connection, Engine
@@ -80,6 +80,8 @@ def cases(bench: Bench, members: int) -> Iterator[Case]:
     night = datetime.now(ZoneInfo(bench_program().timezone)).date() - timedelta(days=MISSED)
     large = {"due_of": DUE_OF, "nights": MISSED + 1, "night": night}
     make_ledger(bench.server, bench.options, "made", STORY, members, **large)
+    if "airflow" in bench.options.ways:
+        make_ledger(bench.server, bench.options, REHEARSAL, STORY, FEW, **large)
     has_smaller = members >= SMALLER * SMALLER
     yield _case("a night", "made", night, amid_fewer=A_SMALLER_NIGHT if has_smaller else None)
     yield _case(f"{MISSED} missed days", "made", night + timedelta(days=MISSED))
@@ -101,7 +103,7 @@ def _case(name: str, made: str, through: date, amid_fewer: str | None = None) ->
         return check(connection, CHECKS, through=through, zone=program.timezone)
 
     floor, asked = _floor(through, program.timezone), Asked("rolling_expiry", str(through))
-    return Case(name, made, walk, verify, floor, asked, amid_fewer)
+    return Case(name, made, walk, verify, floor, asked, REHEARSAL, amid_fewer)
 
 
 def _floor(through: date, zone: str) -> Floor:
