@@ -32,9 +32,10 @@ check: $(INSTALLED) ## style, types, import rules and definitions
 test: check ## `make check`, then the tests (WORKERS=2 side by side; ALL=1 adds the cases that take minutes each)
 	$(BIN)/pytest -n $(WORKERS) --durations=15 $(if $(ALL),--all)
 
-bench: $(INSTALLED) ## measure the journeys, their floors and their growth (an hour or two)
-	$(BIN)/loyalty bench --journey batch --via both --spend --repeat 10
-	$(BIN)/loyalty bench --journey rolling --via both --members 500000 5000000
+bench: $(INSTALLED) ## measure the journeys beside their floors (some hours; `loyalty bench --help`: less, or more)
+	$(BIN)/loyalty bench --journey batch --via both --spend
+	$(BIN)/loyalty bench --journey batch --members 100000 --repeat 10
+	$(BIN)/loyalty bench --journey rolling --via both
 	$(BIN)/loyalty bench --journey award import
 	$(BIN)/loyalty bench --journey mail --members 10000 100000
 

@@ -55,6 +55,8 @@ def measure(name: str, bench: Bench) -> None:
     """One journey, at each size."""
     record, cases = JOURNEYS[name]
     options = bench.options
+    if name == "batch" and options.repeat > 1:
+        record = "batch_repeated"
     sizes = [_measure_size(bench, cases, members) for members in options.members]
     lines = lines_of(sizes)
     growth = growth_of(lines)

@@ -10,13 +10,14 @@ from spend import Spending
 
 
 def cases(bench: Bench, members: int) -> Iterator[Measured]:
-    """All of them are about the same customers."""
+    """All of them are about the same customers; runs in a row are measured for themselves."""
     options, program, made = bench.options, program_of(bench.options), "made"
     make_ledger(bench.server, options, made, STORY, members)
+    if options.repeat > 1:
+        yield Repeated(made, program, options.repeat)
+        return
     if "airflow" in options.ways:
         make_ledger(bench.server, options, REHEARSAL, STORY, FEW)
     yield case_of(made, program)
     if options.spend:
         yield Spending(made, program)
-    if options.repeat > 1:
-        yield Repeated(made, program, options.repeat)

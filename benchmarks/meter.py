@@ -5,6 +5,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from threading import Event, Thread
 from typing import Any
 
@@ -16,7 +17,7 @@ from loyalty.local.processes import wait_until
 from loyalty.store.database import open_engine, transaction
 
 MIB = 2**20
-TICK = 0.2
+TICK, TICKS_A_LONG_LOOK = 0.5, 4  # seconds; who holds shared pages takes the kernel 6 ms a process to tell
 COUNTERS = text("""
     SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint AS wal_bytes,
            pg_database_size(datname) AS disk_bytes, temp_bytes
@@ -92,13 +93,15 @@ class Memory(Thread):
         self._largest = self._together = self._private = 0
 
     def run(self) -> None:
-        while not self._ended.wait(TICK):
-            self._look()
+        for tick in count():
+            self._look(long=tick % TICKS_A_LONG_LOOK == 0)
+            if self._ended.wait(TICK):
+                return
 
     def stop(self) -> None:
+        self._look(long=True)
         self._ended.set()
         self.join()
-        self._look()
 
     def figures(self, shared_buffers: int) -> dict[str, int]:
         """In MiB."""
@@ -110,12 +113,15 @@ class Memory(Thread):
         }
         return {name: round(size / MIB) for name, size in figures.items()}
 
-    def _look(self) -> None:
+    def _look(self, *, long: bool) -> None:
         pythons = [one for one in _families(self._pythons) if one.pid not in self._leave_out]
         resident = [found.rss for one in pythons if (found := _asked(one.memory_info))]
         self._largest = max([self._largest, *resident])
-        together = resident if len(pythons) == 1 else [f.pss for one in pythons if (f := _asked(one.memory_full_info))]
-        self._together = max(self._together, sum(together))
+        if len(pythons) == 1:
+            self._together = self._largest
+        elif long:
+            shares = [found.pss for one in pythons if (found := _asked(one.memory_full_info))]
+            self._together = max(self._together, sum(shares))
         servers = [found for one in _families([self._postmaster]) if (found := _asked(one.memory_info))]
         # What is resident and neither a shared buffer nor a page of the program's own file.
         self._private = max(self._private, sum(found.rss - getattr(found, "shared", 0) for found in servers))

@@ -51,7 +51,7 @@ def read_options(words: Sequence[str] | None = None) -> Options:
     add("--floor-connections", type=_count, nargs="+", default=[1, 2], help="over how many the floor is written")
     add("--chunk-size", type=_count, default=None, help="batch: members of a chunk; as program.yaml says")
     add("--spend", action="store_true", help="batch: measure customers who spend while it runs")
-    add("--repeat", type=_count, default=1, help="batch: so many runs in a row on the same database")
+    add("--repeat", type=_count, default=1, help="batch: so many runs in a row on the same database, and nothing else")
     add("--results", type=Path, default=RESULTS, help="the folder for the figures")
     given = asked.parse_args(words)
     return Options(
