@@ -104,17 +104,10 @@ def walk(engine: Engine, program: Program, watch: Stopwatch, run_key: str = "ben
         with watch.lap("cut"):
             chunks = journey.cut(connection, run_id, size=run.chunk_size)
         with watch.lap("all chunks, by the clock"), watch.timed(journey, CHUNK_STEPS):
-            work_chunks(engine, run_id, chunks, program)
+            journey.cancel_chunks(engine, run_id, chunks, size=program.batch_size)
         with watch.lap("finish"):
             journey.finish(connection, run_id)
     return run_id
-
-
-def work_chunks(engine: Engine, run_id: int, chunks: list[int], program: Program) -> None:
-    """Nobody of these chunks is on the way any more: all that stands between the approval and the end."""
-    with engine.connect() as connection:
-        for number in chunks:
-            journey.cancel_chunk(connection, run_id, number, size=program.batch_size)
 
 
 def program_of(options: Options) -> Program:

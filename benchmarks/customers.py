@@ -116,8 +116,8 @@ MAKING = (
     ORDER BY at
     """,
     """
-    INSERT INTO loyalty.account (profile_id, balance, latest_at, settle_on, award_from)
-    SELECT profile_id, earned.points - coalesce(paid.points, 0),
+    INSERT INTO loyalty.account (profile_id, balance, booked_by, latest_at, settle_on, award_from)
+    SELECT profile_id, earned.points - coalesce(paid.points, 0), pg_current_xact_id(),
            greatest(earned.latest_at, expired.at, paid.activated_at), loyalty.due_on(earned.first_at, 182, :zone),
            award_from
     FROM (
