@@ -1,17 +1,23 @@
 """How large the tables are, before a batch cancellation of everybody and after it, and the WAL that it writes.
 
-The customers are those of batch_cancellation.py. Interrupting leaves nothing behind.
+The customers are those of `loyalty bench --journey batch`. Interrupting leaves nothing behind.
 """
 
 import argparse
 import resource
 from typing import Any
 
-from batch_cancellation import STEPS, database, prepare, program_with_a_promotion, walk
-from common import own_server, write_record
+from batch_run import STORY, program_of, walk
+from customers import make_ledger
+from options import read_options
+from own_server import own_server
+from record import write_record
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Connection, text
+from stopwatch import Stopwatch
+
+from loyalty.store.database import open_engine
 
 # A partitioned table is as large as its partitions, and counted under its own name.
 TABLES = text("""
@@ -31,12 +37,15 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--members", type=int, default=100_000)
     given = arguments.parse_args()
-    with own_server() as server, database(server, "sized") as connection:
-        program = program_with_a_promotion()
-        prepare(connection, program, given.members, seed=1)
-        before, written = sizes(connection), wal(connection)
-        walk(connection, program, dict.fromkeys(STEPS, 0.0))
-        after, written = sizes(connection), wal(connection) - written
+    options = read_options([])
+    with own_server() as server:
+        make_ledger(server, options, "sized", STORY, given.members)
+        engine = open_engine(server.url("sized"))
+        with engine.connect() as connection:
+            before, written = sizes(connection), wal(connection)
+            walk(engine, program_of(options), Stopwatch())
+            after, written = sizes(connection), wal(connection) - written
+        engine.dispose()
     Console().print(table_of(before, after))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     figures = {"members": given.members, "before": before, "after": after, "wal_bytes": written, "process_mib": peak}

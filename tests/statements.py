@@ -34,7 +34,7 @@ TRANSITION_TABLES = text("""
     FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
     CROSS JOIN unnest(ARRAY[tgoldtable, tgnewtable]) AS seen WHERE seen IS NOT NULL
 """)
-MAKE_TEMPORARY_TABLES = ("clear_batch", "clear_reversals", "books/open_drafts", "intake/open")
+MAKE_TEMPORARY_TABLES = ("clear_batch", "clear_reversals", "cancel/clear_weighed", "books/open_drafts", "intake/open")
 
 
 def schema_of(connection: Connection) -> Schema:

@@ -95,7 +95,7 @@ def spend(connection: Connection, points: int = 0) -> None:
 def test_a_deduction_that_does_not_look_at_the_lock_is_refused(
     connection: Connection, program: Program, plant: Planter
 ) -> None:
-    plant.statement(deduct_points, "cancel/deduct_points", (LOCK_CHECK, "false"))
+    plant.statement(deduct_points, "cancel/weigh_points", (LOCK_CHECK, "false"))
     part = part_of(connection, start(connection, program))
     each(connection, part, *LOCKED, locks_end)
     with pytest.raises(DBAPIError, match="cancels points of customer anna without a live lock of its own"):
@@ -104,7 +104,7 @@ def test_a_deduction_that_does_not_look_at_the_lock_is_refused(
 
 
 def test_a_cancellation_outside_its_lock_is_found(connection: Connection, program: Program, plant: Planter) -> None:
-    plant.statement(deduct_points, "cancel/deduct_points", (LOCK_CHECK, "false"))
+    plant.statement(deduct_points, "cancel/weigh_points", (LOCK_CHECK, "false"))
     plant.function("loyalty.lock_accounts", (OWN_LOCK, "false"))
     run_id = start(connection, program)
     each(connection, part_of(connection, run_id), *LOCKED, locks_end)
@@ -117,7 +117,8 @@ def plant_a_retry_that_forgets(plant: Planter) -> None:
     """A deduction takes what was approved, under a new key, whatever was taken before."""
     another_key = ("loyalty.cancel_key(:run_id, profile_id)", "gen_random_uuid()")
     unlimited = ("WHEN due.amount > due.approved + due.came_back THEN 'amount_grew'", "")
-    plant.statement(deduct_points, "cancel/deduct_points", (LOCK_CHECK, "false"), AS_APPROVED, unlimited, another_key)
+    plant.statement(deduct_points, "cancel/weigh_points", (LOCK_CHECK, "false"), AS_APPROVED, unlimited)
+    plant.statement(deduct_points, "cancel/deduct_points", another_key)
     plant.statement(deduct_points, "cancel/lock_deductible", ("IN ('locked', 'deactivating')", "<> 'failed'"))
     plant.function("loyalty.lock_accounts", (OWN_LOCK, "false"))
 
@@ -147,7 +148,7 @@ def test_a_second_cancellation_of_the_same_run_is_found(
 def test_an_amount_of_the_snapshot_is_found_by_telling_it_from_the_events(
     connection: Connection, program: Program, plant: Planter, fault: list[tuple[str, str]]
 ) -> None:
-    plant.statement(deduct_points, "cancel/deduct_points", *fault)
+    plant.statement(deduct_points, "cancel/weigh_points", *fault)
     run_id = start(connection, program)
     spend(connection, 60)
     each(connection, part_of(connection, run_id), *LOCKED)

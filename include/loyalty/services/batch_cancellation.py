@@ -55,7 +55,10 @@ Work = Callable[[Connection, Range], Step]
 def snapshot(connection: Connection, program: Program, catalog: Catalog, run: CancellationRun, *, run_key: str) -> int:
     """The run of this key is frozen, with its members and amounts; returns its id."""
     with connection.begin():
-        return freeze_audience(connection, program, catalog, run, run_key=run_key)
+        run_id = freeze_audience(connection, program, catalog, run, run_key=run_key)
+    with connection.begin():
+        connection.execute(query("measure_members"), {"run_id": run_id})
+    return run_id
 
 
 def cut(connection: Connection, run_id: int, *, size: int) -> list[int]:

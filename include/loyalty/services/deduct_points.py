@@ -30,6 +30,9 @@ def deduct_points(connection: Connection, part: Range, mail: Mail = NO_MAIL) -> 
     if connection.execute(query("cancel/lock_deductible"), part.binds).rowcount == 0:
         return Deducted(0, 0, 0)
     connection.execute(query("measure_batch"))
+    connection.execute(query("cancel/clear_weighed"))
+    connection.execute(query("cancel/weigh_points"), part.binds)
+    connection.execute(query("cancel/measure_weighed"))
     done = connection.execute(query("cancel/deduct_points"), part.binds).one()
     queue_mail(connection, mail, "batch_cancellation", part.chunk.run_id)
     faults = {"lock_expired": done.lock_expired, "amount_grew": done.amount_grew}

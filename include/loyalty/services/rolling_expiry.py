@@ -35,6 +35,8 @@ def snapshot(
             connection, journey=JOURNEY, run_key=run_key, business_date=business_date, catalog=catalog, ahead=ahead
         )
         select_members(connection, run, compile_segment(catalog, program, catalog.segment(segment)))
+    with connection.begin():
+        connection.execute(query("measure_members"), {"run_id": run.run_id})
     return run.run_id
 
 

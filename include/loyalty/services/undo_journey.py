@@ -44,6 +44,8 @@ def undo_journey(
         run_id = connection.execute(query("cancel/open_undo"), {"run_key": run_key, "undone": undone}).scalar_one()
         connection.execute(query("cancel/select_undone"), {"run_id": run_id, "undone": undone})
         connection.execute(query("note_members"), {"run_id": run_id})
+    with connection.begin():
+        connection.execute(query("measure_members"), {"run_id": run_id})
     after = 0
     while True:
         with connection.begin():

@@ -47,7 +47,6 @@ WITH clock AS MATERIALIZED (
         points = member.points + coalesce(taken.points, 0), shortfall = greatest(member.shortfall, outlook.shortfall)
     FROM clock, batch LEFT JOIN taken USING (profile_id) LEFT JOIN outlook USING (profile_id)
     WHERE member.run_id = :run_id AND member.profile_id = batch.profile_id
-      AND member.profile_id BETWEEN (SELECT min(profile_id) FROM batch) AND (SELECT max(profile_id) FROM batch)
     RETURNING coalesce(taken.points, 0) AS points
 )
 SELECT count(*) AS member_count, coalesce(sum(points), 0)::bigint AS points FROM done

@@ -163,4 +163,14 @@ WHERE run_id IS NOT NULL GROUP BY run_id, campaign, state, coalesce(reason, '');
 CREATE INDEX journey_member_failed ON loyalty.journey_member (run_id, profile_id) WHERE reason IS NOT NULL;
 CREATE INDEX profile_attributes ON loyalty.profile USING gin (attributes jsonb_path_ops);
 
+CREATE FUNCTION loyalty.measure_members(the_run bigint) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    -- Of few, any plan is good.
+    IF EXISTS (SELECT FROM loyalty.journey_member WHERE run_id = the_run OFFSET 1000) THEN
+        ANALYZE loyalty.journey_member (run_id, profile_id, state);
+    END IF;
+END $$;
+COMMENT ON FUNCTION loyalty.measure_members IS 'The planner knows how many members the run has, and which profiles they are.';
+
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA loyalty FROM PUBLIC;

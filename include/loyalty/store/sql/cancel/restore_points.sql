@@ -21,7 +21,6 @@ WITH clock AS MATERIALIZED (
         reason = CASE WHEN owed.is_back THEN 'already_restored' END,
         points = CASE WHEN owed.is_back THEN 0 ELSE -owed.points END, finished_at = clock.now
     FROM owed CROSS JOIN clock WHERE member.run_id = :run_id AND member.profile_id = owed.profile_id
-      AND member.profile_id BETWEEN (SELECT min(profile_id) FROM batch) AND (SELECT max(profile_id) FROM batch)
 )
 SELECT count(*) FILTER (WHERE NOT is_back) AS member_count, coalesce(sum(points) FILTER (WHERE NOT is_back), 0)::bigint AS points
 FROM owed
