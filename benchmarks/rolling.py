@@ -32,6 +32,8 @@ STORY = Story(
         WHEN n = 1 AND profile_id % :due_of < :nights
         THEN loyalty.midnight(CAST(:night AS date) + (profile_id % :due_of)::integer - 183, :zone)
              + interval '1 day' * (0.2 + 0.6 * drawn)
+        -- Of everybody else, the first points that are left are older than what was paid by them.
+        WHEN n = 1 THEN CAST(:now AS timestamptz) - interval '1 day' * (60 + drawn * 80)
         ELSE CAST(:now AS timestamptz) - interval '1 day' * (1 + drawn * 139) END""",
     # Promotions were paid for before the night measured: what they took does not expire.
     paid_days=MISSED + 5,
