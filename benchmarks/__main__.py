@@ -65,7 +65,7 @@ def measure(name: str, bench: Bench) -> None:
     show(sizes, growth, amid_more)
     path = write_record(record, figures | {"sizes": sizes}, options.results)
     print(path)
-    if len(sizes) > 1:
+    if lines and len(sizes) > 1:
         draw(record.replace("_", " "), lines, path.with_suffix(".svg"))
         print(path.with_suffix(".svg"), flush=True)
 

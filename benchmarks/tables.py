@@ -18,7 +18,8 @@ def show(sizes: list[Figures], growth: dict[str, float], amid_more: dict[str, fl
         for case in size["cases"]:
             table = next(table for key, table in TABLES.items() if key in case)
             console.print(table(size["members"], case))
-    console.print(summary(sizes))
+    if any("ways" in case for size in sizes for case in size["cases"]):
+        console.print(summary(sizes))
     for name, ratio in growth.items():
         console.print(f"{name}: a customer takes {ratio} times as long at {sizes[-1]['members']:,} customers")
     for name, ratio in amid_more.items():
