@@ -6,7 +6,9 @@ from contextlib import ExitStack, suppress
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
+import psycopg
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
 from loyalty.store.database import connect
 
@@ -53,5 +55,6 @@ def _stop(left: SimpleQueue[Item], walks: list[Future[None]], connections: list[
             left.get_nowait()
     while wait(walks, PAUSE_SECONDS).not_done:
         for connection in connections:
-            driver_connection: Any = connection.connection.driver_connection
-            driver_connection.cancel_safe()
+            with suppress(psycopg.Error, DBAPIError):  # a server that is gone has nothing under way
+                driver_connection: Any = connection.connection.driver_connection
+                driver_connection.cancel_safe()
