@@ -13,6 +13,7 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
+from effort import ALL
 from loyalty.cli import app
 from loyalty.cli import bench as command
 from loyalty.local.postgres_server import Server
@@ -51,14 +52,24 @@ CHECKED = {
 }
 
 
+USUAL = [("--journey", "batch", "import", "--members", "300")]
+THOROUGH = [
+    ("--journey", "batch", "award", "import", "mail", "--members", "300", "--spend"),
+    ("--members", "300", "--repeat", "2"),
+    ("--journey", "rolling", "--members", "100", "300"),
+]
+EACH = [
+    pytest.param(name, marks=() if name in ("batch_cancellation", "import_events") else pytest.mark.exhaustive)
+    for name in WAYS
+]
+
+
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with the records of every journey, of 300 customers, of 100 where it is about growth."""
+    """The folder with the records of journeys, of 300 customers, of 100 where it is about growth."""
     folder, place = tmp_path_factory.mktemp("results"), tmp_path_factory.mktemp("bench")
     quick = ("--floor-connections", "2", "--results", str(folder))
-    others = ("--journey", "batch", "award", "import", "mail", "--members", "300", "--spend")
-    repeated, growing = ("--members", "300", "--repeat", "2"), ("--journey", "rolling", "--members", "100", "300")
-    for asked in (others, repeated, growing):
+    for asked in THOROUGH if os.environ.get(ALL) else USUAL:
         done = subprocess.run(
             [LOYALTY, "bench", *asked, *quick], env=environment(place), capture_output=True, text=True, check=False
         )
@@ -81,7 +92,7 @@ def measured(results: Path, name: str) -> Iterator[dict[str, Any]]:
     yield from (case for case in record(results, name)["sizes"][-1]["cases"] if "ways" in case)
 
 
-@pytest.mark.parametrize("name", WAYS)
+@pytest.mark.parametrize("name", EACH)
 def test_each_case_says_what_each_way_took_and_how_it_compares_with_its_floor(results: Path, name: str) -> None:
     steps, cases = WAYS[name]
     assert {case["case"] for case in measured(results, name)} == cases
@@ -92,7 +103,7 @@ def test_each_case_says_what_each_way_took_and_how_it_compares_with_its_floor(re
         assert steps <= ours["runs"][0]["steps"].keys()
 
 
-@pytest.mark.parametrize("name", WAYS)
+@pytest.mark.parametrize("name", EACH)
 def test_each_run_says_what_it_used(results: Path, name: str) -> None:
     runs = [run for case in measured(results, name) for way in case["ways"].values() for run in way["runs"]]
     assert [run for run in runs if not run.keys() >= USAGE] == []
@@ -101,13 +112,14 @@ def test_each_run_says_what_it_used(results: Path, name: str) -> None:
     assert all(case["ways"]["command"]["runs"][0]["wal_bytes"] > 0 for case in measured(results, name))
 
 
-@pytest.mark.parametrize("name", WAYS)
+@pytest.mark.parametrize("name", EACH)
 def test_what_came_out_was_checked(results: Path, name: str) -> None:
     for case in measured(results, name):
         assert CHECKED[name] in case["checks"]
         assert name == "mail" or "every invariant holds" in case["checks"]
 
 
+@pytest.mark.exhaustive
 def test_customers_spend_while_a_run_goes_on(results: Path) -> None:
     spending = record(results, "batch_cancellation")["sizes"][0]["cases"][1]
     answers = spending["milliseconds"]
@@ -116,6 +128,7 @@ def test_customers_spend_while_a_run_goes_on(results: Path) -> None:
     assert answers["meanwhile, not locked"]["count"] + answers["meanwhile, locked and refused"]["count"] > 0
 
 
+@pytest.mark.exhaustive
 def test_runs_in_a_row_are_compared(results: Path) -> None:
     repeated = record(results, "batch_repeated")["sizes"][0]["cases"][0]
     first, last = repeated["runs"]
@@ -123,6 +136,7 @@ def test_runs_in_a_row_are_compared(results: Path) -> None:
     assert "members hold the same" in repeated["checks"]
 
 
+@pytest.mark.exhaustive
 def test_growth_is_drawn(results: Path) -> None:
     found = record(results, "rolling_expiry")
     assert found["growth_per_member"].keys() >= {"a night, command", "30 missed days, floor"}
