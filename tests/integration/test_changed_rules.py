@@ -14,8 +14,8 @@ from loyalty.errors import LoyaltyError
 from loyalty.model.program import Program
 from loyalty.services.apply_program import apply_program
 from loyalty.services.reconcile import broken, reconcile
+from loyalty.store.batch import take_batch
 from loyalty.store.database import transaction
-from loyalty.store.queries import query
 
 KINDS = {"points.loyalty": 10}
 FIRST = datetime(2026, 1, 1, 2, tzinfo=UTC)
@@ -134,8 +134,7 @@ def test_new_rules_and_whoever_holds_accounts_do_not_block_each_other(
     module_database: Engine, busy: Connection
 ) -> None:
     with busy.begin():
-        busy.execute(query("clear_batch"))
-        busy.execute(query("lock_awaiting"), {"size": 10})
+        take_batch(busy, "lock_awaiting", {"size": 10})
         thread = applying(module_database, LONGER)
         assert thread.is_alive()
         record(busy, profile(busy, "the customer"), "points.loyalty", FIRST, 10)

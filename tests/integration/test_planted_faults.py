@@ -32,6 +32,7 @@ from loyalty.services.lock_balances import request_locks
 from loyalty.services.promotions import redeem_promotion
 from loyalty.services.reconcile import broken, reconcile
 from loyalty.services.release_locks import release_locks
+from loyalty.store import batch
 from loyalty.store.database import transaction
 from planting import Planter
 from side_by_side import overtaken
@@ -119,7 +120,7 @@ def plant_a_retry_that_forgets(plant: Planter) -> None:
     unlimited = ("WHEN due.amount > due.approved + due.came_back THEN 'amount_grew'", "")
     plant.statement(deduct_points, "cancel/weigh_points", (LOCK_CHECK, "false"), AS_APPROVED, unlimited)
     plant.statement(deduct_points, "cancel/deduct_points", another_key)
-    plant.statement(deduct_points, "cancel/lock_deductible", ("IN ('locked', 'deactivating')", "<> 'failed'"))
+    plant.statement(batch, "cancel/lock_deductible", ("IN ('locked', 'deactivating')", "<> 'failed'"))
     plant.function("loyalty.lock_accounts", (OWN_LOCK, "false"))
 
 

@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from loyalty.compile.earning_rules import MOST_POINTS, compile_awards
 from loyalty.model.program import Program
+from loyalty.store.batch import take_batch
 from loyalty.store.queries import query
 from loyalty.store.tables import account, event
 
@@ -51,12 +52,10 @@ def award_points(
 
 def award_batch(connection: Connection, program: Program) -> Awarded:
     """The next waiting profiles have their awards and reversals; lock order: accounts ascending, before all else."""
-    connection.execute(query("clear_batch"))
     connection.execute(query("clear_reversals"))
-    count = connection.execute(query("lock_awaiting"), {"size": program.batch_size}).rowcount
+    count = take_batch(connection, "lock_awaiting", {"size": program.batch_size})
     if count == 0:
         return Awarded()
-    connection.execute(query("measure_batch"))
     awards, points, unreadable = _write_awards(connection, program)
     unreadable += connection.scalar(query("unreadable_refunds")) or 0
     reversals, taken, not_taken = _reverse_refunded(connection)

@@ -24,6 +24,7 @@ from loyalty.services.freeze_audience import freeze_audience
 from loyalty.services.journey_runs import RunTotals, finish_run
 from loyalty.services.lock_balances import grant_locks, locks_are_answered, request_locks, start_lock_wait
 from loyalty.services.release_locks import release_locks
+from loyalty.services.waiting_members import measure_members
 from loyalty.store.queries import query
 from loyalty.store.side_by_side import work_side_by_side
 
@@ -56,8 +57,7 @@ def snapshot(connection: Connection, program: Program, catalog: Catalog, run: Ca
     """The run of this key is frozen, with its members and amounts; returns its id."""
     with connection.begin():
         run_id = freeze_audience(connection, program, catalog, run, run_key=run_key)
-    with connection.begin():
-        connection.execute(query("measure_members"), {"run_id": run_id})
+    measure_members(connection, run_id)
     return run_id
 
 

@@ -3,6 +3,7 @@
 from sqlalchemy import Connection
 
 from loyalty.services.chunks import Chunk, Range
+from loyalty.store.batch import take_batch
 from loyalty.store.queries import query
 
 
@@ -14,10 +15,8 @@ def deactivate_promotions(connection: Connection, part: Range) -> int:
     """
     if part.chunk.settings.engine != "database":
         return 0
-    connection.execute(query("clear_batch"))
-    if connection.execute(query("cancel/lock_deactivating"), part.binds).rowcount == 0:
+    if not take_batch(connection, "cancel/lock_deactivating", part.binds):
         return 0
-    connection.execute(query("measure_batch"))
     return connection.execute(query("cancel/deactivate_promotions"), part.binds).rowcount
 
 

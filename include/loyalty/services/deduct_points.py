@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from loyalty.model.mail import NO_MAIL, Mail
 from loyalty.services.chunks import Range
 from loyalty.services.queue_mail import queue_mail
+from loyalty.store.batch import take_batch
 from loyalty.store.queries import query
 
 
@@ -26,10 +27,8 @@ def deduct_points(connection: Connection, part: Range, mail: Mail = NO_MAIL) -> 
     (lock_expired) or whose amount exceeds what was approved and what their promotions returned (amount_grew). Lock
     order: accounts ascending, in a statement of its own before the one that reads their events.
     """
-    connection.execute(query("clear_batch"))
-    if connection.execute(query("cancel/lock_deductible"), part.binds).rowcount == 0:
+    if not take_batch(connection, "cancel/lock_deductible", part.binds):
         return Deducted(0, 0, 0)
-    connection.execute(query("measure_batch"))
     connection.execute(query("cancel/clear_weighed"))
     connection.execute(query("cancel/weigh_points"), part.binds)
     connection.execute(query("cancel/measure_weighed"))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from loyalty.services.chunks import Range
+from loyalty.store.batch import take_batch
 from loyalty.store.queries import query
 
 
@@ -21,10 +22,8 @@ def filter_clients(connection: Connection, part: Range) -> Filtered:
 
     Lock order: accounts ascending, then their activations.
     """
-    connection.execute(query("clear_batch"))
-    if connection.execute(query("cancel/lock_clients"), part.binds).rowcount == 0:
+    if not take_batch(connection, "cancel/lock_clients", part.binds):
         return Filtered(0, 0)
-    connection.execute(query("measure_batch"))
     connection.execute(query("cancel/lapse_promotions"))
     filtered = Filtered(*connection.execute(query("cancel/filter_clients"), part.binds).one())
     if part.chunk.settings.engine == "events":

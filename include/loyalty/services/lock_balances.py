@@ -3,6 +3,7 @@
 from sqlalchemy import Connection
 
 from loyalty.services.chunks import Chunk, Range
+from loyalty.store.batch import take_batch
 from loyalty.store.queries import query
 
 
@@ -22,10 +23,8 @@ def grant_locks(connection: Connection, part: Range) -> int:
     """
     if part.chunk.settings.engine != "database":
         return 0
-    connection.execute(query("clear_batch"))
-    if connection.execute(query("cancel/lock_answerable"), part.binds).rowcount == 0:
+    if not take_batch(connection, "cancel/lock_answerable", part.binds):
         return 0
-    connection.execute(query("measure_batch"))
     minutes = part.chunk.settings.lock_minutes
     return connection.execute(query("cancel/grant_locks"), part.binds | {"lock_minutes": minutes}).rowcount
 

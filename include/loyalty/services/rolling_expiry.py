@@ -12,6 +12,7 @@ from loyalty.model.program import Program
 from loyalty.services.expire_points import Batch, expire_points
 from loyalty.services.journey_runs import RunTotals, finish_run, open_run
 from loyalty.services.select_members import select_members
+from loyalty.services.waiting_members import each_batch, measure_members
 from loyalty.store.queries import query
 
 JOURNEY = "rolling_expiry"
@@ -35,8 +36,7 @@ def snapshot(
             connection, journey=JOURNEY, run_key=run_key, business_date=business_date, catalog=catalog, ahead=ahead
         )
         select_members(connection, run, compile_segment(catalog, program, catalog.segment(segment)))
-    with connection.begin():
-        connection.execute(query("measure_members"), {"run_id": run.run_id})
+    measure_members(connection, run.run_id)
     return run.run_id
 
 
@@ -47,26 +47,14 @@ def expire(
 
     Members whose balance another journey has locked have failed; they keep their mark, and the next run finds them.
     """
-    points = after = 0
-    while True:
-        with connection.begin():
-            batch = expire_points(connection, run_id, after, size=size, mail=mail)
-            if batch.member_count == 0:
-                connection.execute(query("leave_locked"), {"run_id": run_id})
-        if batch.member_count == 0:
-            if not _waiting(connection, run_id):
-                return points
-            after = 0
-            continue
-        points, after = points + batch.points, batch.bound
+    points = 0
+    for batch in each_batch(
+        connection, run_id, size=size, alone=True, work=lambda own: expire_points(own, run_id, mail)
+    ):
+        points += batch.points
         if on_batch:
             on_batch(batch)
-
-
-def _waiting(connection: Connection, run_id: int) -> bool:
-    """Whether a lock ended just after its account was passed over."""
-    with connection.begin():
-        return bool(connection.scalar(query("members_wait"), {"run_id": run_id}))
+    return points
 
 
 def finish(connection: Connection, run_id: int, *, segment: str = DEFAULT_SEGMENT) -> RunTotals:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from loyalty.errors import LoyaltyError
 from loyalty.services.freeze_audience import JOURNEY as CANCELLATION
 from loyalty.services.journey_runs import RunTotals, finish_run
+from loyalty.services.waiting_members import each_batch, measure_members
 from loyalty.store.queries import query
 
 
@@ -44,31 +45,18 @@ def undo_journey(
         run_id = connection.execute(query("cancel/open_undo"), {"run_key": run_key, "undone": undone}).scalar_one()
         connection.execute(query("cancel/select_undone"), {"run_id": run_id, "undone": undone})
         connection.execute(query("note_members"), {"run_id": run_id})
+    measure_members(connection, run_id)
+    for batch in each_batch(connection, run_id, size=size, work=lambda own: _restore(own, run_id, undone)):
+        if on_batch:
+            on_batch(batch)
     with connection.begin():
-        connection.execute(query("measure_members"), {"run_id": run_id})
-    after = 0
-    while True:
-        with connection.begin():
-            batch, after = _restore(connection, run_id, undone, after, size)
-        if batch.member_count:
-            if on_batch:
-                on_batch(batch)
-            continue
-        with connection.begin():
-            if not connection.scalar(query("members_wait"), {"run_id": run_id}):
-                return finish_run(connection, run_id)
+        return finish_run(connection, run_id)
 
 
-def _restore(connection: Connection, run_id: int, undone: int, after: int, size: int) -> tuple[Restored, int]:
-    """The next members after that profile, and the last of them; their accounts locked before anything is read."""
-    connection.execute(query("clear_batch"))
-    binds = {"run_id": run_id, "after": after, "size": size}
-    if connection.execute(query("lock_batch"), binds).rowcount == 0:
-        connection.execute(query("leave_locked"), {"run_id": run_id})
-        return Restored(None, 0, 0), 0
-    connection.execute(query("measure_batch"))
+def _restore(connection: Connection, run_id: int, undone: int) -> Restored:
+    """The batch's members have their points back."""
     row = connection.execute(query("cancel/restore_points"), {"run_id": run_id, "undone": undone}).one()
-    return Restored(None, row.member_count, row.points), connection.execute(query("batch_bound")).scalar_one()
+    return Restored(None, row.member_count, row.points)
 
 
 def _check(connection: Connection, undone: int) -> None:
