@@ -9,6 +9,7 @@ from typing import Any
 
 from batch_run import STORY, program_of, walk
 from customers import make_ledger
+from meter import COUNTERS
 from options import read_options
 from own_server import own_server
 from record import write_record
@@ -28,7 +29,6 @@ TABLES = text("""
     WHERE part.relnamespace = 'loyalty'::regnamespace AND part.relkind = 'r'
     GROUP BY 1 ORDER BY 1
 """)
-WAL = text("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint")
 GROWS = ("profile", "account", "event", "promotion_activation", "journey_member")
 
 
@@ -66,7 +66,7 @@ def sizes(connection: Connection) -> dict[str, dict[str, Any]]:
 def wal(connection: Connection) -> int:
     """How much WAL there has ever been, in bytes."""
     with connection.begin():
-        return int(connection.scalar(WAL) or 0)
+        return int(connection.execute(COUNTERS).one().wal_bytes)
 
 
 def table_of(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> Table:

@@ -476,6 +476,17 @@ COMMENT ON COLUMN loyalty.journey_member.points IS 'Points the run took from it,
 COMMENT ON COLUMN loyalty.journey_member.shortfall IS 'Points that were due and no longer there to take.';
 COMMENT ON COLUMN loyalty.journey_member.selected_at IS 'When it entered the run.';
 COMMENT ON COLUMN loyalty.journey_member.finished_at IS 'When the run was done with it.';
+
+CREATE FUNCTION loyalty.measure_members(the_run bigint) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    -- Of few, any plan is good.
+    IF EXISTS (SELECT FROM loyalty.journey_member WHERE run_id = the_run OFFSET 1000) THEN
+        ANALYZE loyalty.journey_member (run_id, profile_id, state);
+    END IF;
+END $$;
+COMMENT ON FUNCTION loyalty.measure_members IS 'The planner knows how many members the run has, and which profiles they are.';
+
 CREATE TRIGGER runs_stay BEFORE DELETE ON loyalty.journey_run FOR EACH ROW
 EXECUTE FUNCTION loyalty.refuse('runs are never deleted');
 

@@ -41,6 +41,18 @@ CREATE FUNCTION loyalty.five_seconds(moment timestamptz) RETURNS timestamptz
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE RETURN date_bin(interval '5 seconds', moment, timestamptz '2000-01-01 00:00:00+00');
 COMMENT ON FUNCTION loyalty.five_seconds IS 'The beginning of the five seconds in which the moment lies.';
 
+CREATE FUNCTION loyalty.add_progress(steps loyalty.journey_progress[]) RETURNS void
+LANGUAGE sql AS $$
+    INSERT INTO loyalty.journey_progress AS known SELECT * FROM unnest(steps)
+    ON CONFLICT (run_id, chunk, state, reason, moment, backend) DO UPDATE SET
+        member_count = known.member_count + excluded.member_count, asked_count = known.asked_count + excluded.asked_count,
+        locked_count = known.locked_count + excluded.locked_count, approved = known.approved + excluded.approved,
+        points = known.points + excluded.points, returned = known.returned + excluded.returned,
+        shortfall = known.shortfall + excluded.shortfall, balance_in = known.balance_in + excluded.balance_in,
+        balance_out = known.balance_out + excluded.balance_out
+$$;
+COMMENT ON FUNCTION loyalty.add_progress IS 'These steps are counted, beside what the same session counted in the same five seconds.';
+
 CREATE FUNCTION loyalty.count_members() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -49,24 +61,18 @@ DECLARE
 BEGIN
     FOR run IN SELECT DISTINCT run_id FROM come ORDER BY run_id LOOP
         bounds := ARRAY(SELECT first_profile_id FROM loyalty.journey_chunk WHERE run_id = run ORDER BY chunk);
-        INSERT INTO loyalty.journey_progress AS known
-            (run_id, chunk, state, reason, moment, backend, member_count, asked_count, locked_count, approved, points, returned, shortfall, balance_in, balance_out)
-        SELECT run, width_bucket(profile_id, bounds) - 1, state, coalesce(reason, ''), loyalty.five_seconds(clock_timestamp()),
-               pg_backend_pid(), sum(n), coalesce(sum(n) FILTER (WHERE lock_requested_at IS NOT NULL), 0),
-               coalesce(sum(n) FILTER (WHERE locked_at IS NOT NULL), 0), sum(n * approved), sum(n * points), sum(n * returned), sum(n * shortfall),
-               coalesce(sum(n * balance_locked), 0), coalesce(sum(n * balance_after), 0)
-        FROM (
-            SELECT 1 AS n, come.* FROM come WHERE run_id = run
-            UNION ALL
-            SELECT -1, gone.* FROM gone WHERE run_id = run
-        ) AS step
-        GROUP BY 2, 3, 4, 5
-        ON CONFLICT (run_id, chunk, state, reason, moment, backend) DO UPDATE SET
-            member_count = known.member_count + excluded.member_count, asked_count = known.asked_count + excluded.asked_count,
-            locked_count = known.locked_count + excluded.locked_count, approved = known.approved + excluded.approved,
-            points = known.points + excluded.points, returned = known.returned + excluded.returned,
-            shortfall = known.shortfall + excluded.shortfall, balance_in = known.balance_in + excluded.balance_in,
-            balance_out = known.balance_out + excluded.balance_out;
+        PERFORM loyalty.add_progress(ARRAY(SELECT ROW(counted.*)::loyalty.journey_progress FROM (
+            SELECT run, width_bucket(profile_id, bounds) - 1, state, coalesce(reason, ''), loyalty.five_seconds(clock_timestamp()),
+                   pg_backend_pid(), sum(n), coalesce(sum(n) FILTER (WHERE lock_requested_at IS NOT NULL), 0),
+                   coalesce(sum(n) FILTER (WHERE locked_at IS NOT NULL), 0), sum(n * approved), sum(n * points), sum(n * returned), sum(n * shortfall),
+                   coalesce(sum(n * balance_locked), 0), coalesce(sum(n * balance_after), 0)
+            FROM (
+                SELECT 1 AS n, come.* FROM come WHERE run_id = run
+                UNION ALL
+                SELECT -1, gone.* FROM gone WHERE run_id = run
+            ) AS step
+            GROUP BY 2, 3, 4, 5
+        ) AS counted));
     END LOOP;
     RETURN NULL;
 END $$;
@@ -87,20 +93,13 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
         SELECT chunk, state, reason, -member_count, -asked_count, -locked_count, -approved, -points, -returned, -shortfall, -balance_in, -balance_out
         FROM loyalty.journey_progress WHERE run_id = the_run
     )
-    INSERT INTO loyalty.journey_progress AS known
-        (run_id, chunk, state, reason, moment, backend, member_count, asked_count, locked_count, approved, points, returned, shortfall, balance_in, balance_out)
-    SELECT the_run, chunk, state, reason, loyalty.five_seconds(clock_timestamp()), pg_backend_pid(), sum(member_count), sum(asked_count),
-           sum(locked_count), sum(approved),
-           sum(points), sum(returned), sum(shortfall), sum(balance_in), sum(balance_out)
-    FROM step GROUP BY chunk, state, reason
-    HAVING (sum(member_count), sum(asked_count), sum(locked_count), sum(approved), sum(points), sum(returned), sum(shortfall), sum(balance_in),
-            sum(balance_out)) <> (0, 0, 0, 0, 0, 0, 0, 0, 0)
-    ON CONFLICT (run_id, chunk, state, reason, moment, backend) DO UPDATE SET
-        member_count = known.member_count + excluded.member_count, asked_count = known.asked_count + excluded.asked_count,
-            locked_count = known.locked_count + excluded.locked_count, approved = known.approved + excluded.approved,
-        points = known.points + excluded.points, returned = known.returned + excluded.returned,
-        shortfall = known.shortfall + excluded.shortfall, balance_in = known.balance_in + excluded.balance_in,
-        balance_out = known.balance_out + excluded.balance_out
+    SELECT loyalty.add_progress(ARRAY(SELECT ROW(counted.*)::loyalty.journey_progress FROM (
+        SELECT the_run, chunk, state, reason, loyalty.five_seconds(clock_timestamp()), pg_backend_pid(), sum(member_count), sum(asked_count),
+               sum(locked_count), sum(approved), sum(points), sum(returned), sum(shortfall), sum(balance_in), sum(balance_out)
+        FROM step GROUP BY chunk, state, reason
+        HAVING (sum(member_count), sum(asked_count), sum(locked_count), sum(approved), sum(points), sum(returned), sum(shortfall), sum(balance_in),
+                sum(balance_out)) <> (0, 0, 0, 0, 0, 0, 0, 0, 0)
+    ) AS counted))
 $$;
 COMMENT ON FUNCTION loyalty.note_members IS
     'The progress of the run says what its members are: to be called when members were added (a trigger would copy millions of them), '
@@ -162,15 +161,5 @@ WHERE run_id IS NOT NULL GROUP BY run_id, campaign, state, coalesce(reason, '');
 -- Who failed, one after the other, and whom an address belongs to.
 CREATE INDEX journey_member_failed ON loyalty.journey_member (run_id, profile_id) WHERE reason IS NOT NULL;
 CREATE INDEX profile_attributes ON loyalty.profile USING gin (attributes jsonb_path_ops);
-
-CREATE FUNCTION loyalty.measure_members(the_run bigint) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    -- Of few, any plan is good.
-    IF EXISTS (SELECT FROM loyalty.journey_member WHERE run_id = the_run OFFSET 1000) THEN
-        ANALYZE loyalty.journey_member (run_id, profile_id, state);
-    END IF;
-END $$;
-COMMENT ON FUNCTION loyalty.measure_members IS 'The planner knows how many members the run has, and which profiles they are.';
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA loyalty FROM PUBLIC;
