@@ -5,13 +5,15 @@ a promotion, which is active. What else there is are visits. Events lie in the t
 recorded when they happened: those of one customer are far from each other.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from floor import UNGUARDED
 from indexes import indexes_afterwards
 from options import Options
 from record import vacuum
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, text
 
 from loyalty.definitions.load_program import load_program
 from loyalty.errors import LoyaltyError
@@ -20,8 +22,11 @@ from loyalty.local.postgres import EmbeddedPostgres
 from loyalty.model.program import Program
 from loyalty.services.apply_program import apply_program
 from loyalty.settings import PACKAGE
+from loyalty.store.database import open_engine, transaction
+from loyalty.store.side_by_side import work_side_by_side
 
 FEWEST_EVENTS = 8
+SIDE_BY_SIDE = 2  # connections that make customers
 REHEARSAL, FEW = "made_few", 300  # the database with so many customers, on which Airflow rehearses
 PROMOTION = {"name": "coffee", "title": "A coffee", "required_points": 50, "valid_days": 365}
 
@@ -43,7 +48,8 @@ class Story:
 
     @property
     def making(self) -> tuple[str, ...]:
-        return (*BEGINNING, PURCHASES.format(**vars(self)), *MAKING, *self.expected)
+        """What makes the customers :first to :last, apart from all others."""
+        return (PURCHASES.format(**vars(self)), *MAKING)
 
 
 # A number from 0 to 1 for somebody and something, always the same.
@@ -53,7 +59,6 @@ DRAW = """
 """
 # The guards are off, which would take most of the time; what they would have written is written here.
 BEGINNING = (
-    "SET LOCAL session_replication_role = replica",
     "CREATE SCHEMA bench",
     DRAW,
     """
@@ -62,9 +67,15 @@ BEGINNING = (
            CAST(:now AS timestamptz) - interval '400 days'
     FROM generate_series(1, CAST(:members AS integer)) AS n
     """,
+    """
+    CREATE UNLOGGED TABLE bench.purchase (
+        profile_id bigint, n integer, has_expired boolean, is_recent boolean, is_awarded boolean, at timestamptz,
+        points bigint, key uuid)
+    """,
 )
+PART = "profile_id BETWEEN :first AND :last"
 PURCHASES = """
-    CREATE TEMPORARY TABLE purchase AS
+    CREATE TEMPORARY TABLE purchase ON COMMIT DROP AS
     SELECT profile_id, n, n = 0 AS has_expired, is_recent, {is_awarded} AS is_awarded, {bought_at} AS at, points, key
     FROM (
         SELECT profile_id, n, {is_recent} AS is_recent,
@@ -72,21 +83,23 @@ PURCHASES = """
                60 + floor(bench.draw(profile_id, CAST(:seed AS integer) * 1000 + 400 + n) * 200)::bigint AS points,
                md5('purchase:' || profile_id || ':' || n)::uuid AS key
         FROM loyalty.profile CROSS JOIN generate_series(0, CAST(:purchases AS integer) - 1) AS n
+        WHERE profile_id BETWEEN :first AND :last
     ) AS draws
 """
 MAKING = (
     "ANALYZE purchase",
-    """
+    "INSERT INTO bench.purchase SELECT * FROM purchase",
+    f"""
     INSERT INTO loyalty.promotion_activation (profile_id, activation, promotion, points, activated_at, lapses_at)
     SELECT profile_id, md5('activation:' || profile_id)::uuid, promotion, required_points, at,
            loyalty.local_instant(timezone(:zone, at) + make_interval(days => valid_days), :zone)
     FROM loyalty.promotion CROSS JOIN LATERAL (
         SELECT profile_id, CAST(:now AS timestamptz) - interval '1 day'
                * (CAST(:paid_days AS integer) + bench.draw(profile_id, CAST(:seed AS integer) * 1000 + 900) * 9) AS at
-        FROM loyalty.profile WHERE profile_id % 20 = 0
+        FROM loyalty.profile WHERE profile_id % 20 = 0 AND {PART}
     ) AS paid
     """,
-    """
+    f"""
     INSERT INTO loyalty.event
         (profile_id, key, action, occurred_at, points, params, refers_to, source, event_id, recorded_at)
     SELECT profile_id, key, action, at, points, params, refers_to, source, event_id, at FROM (
@@ -111,11 +124,11 @@ MAKING = (
         UNION ALL
         SELECT profile_id, activation, 'client.activatePromotion', activated_at, -points, jsonb_build_object(
                    'promotion', promotion, 'promotionRequireRedeemedPoints', points), NULL, 'shop', NULL
-        FROM loyalty.promotion_activation
+        FROM loyalty.promotion_activation WHERE {PART}
     ) AS made
     ORDER BY at
     """,
-    """
+    f"""
     INSERT INTO loyalty.account (profile_id, balance, booked_by, latest_at, settle_on, award_from)
     SELECT profile_id, earned.points - coalesce(paid.points, 0), pg_current_xact_id(),
            greatest(earned.latest_at, expired.at, paid.activated_at), loyalty.due_on(earned.first_at, 182, :zone),
@@ -129,15 +142,19 @@ MAKING = (
     JOIN (
         SELECT profile_id, loyalty.midnight(loyalty.due_on(at, 182, :zone), :zone) AS at FROM purchase WHERE has_expired
     ) AS expired USING (profile_id)
-    LEFT JOIN loyalty.promotion_activation AS paid USING (profile_id)
+    LEFT JOIN (SELECT * FROM loyalty.promotion_activation WHERE {PART}) AS paid USING (profile_id)
     ORDER BY profile_id
     """,
-    """
+    f"""
     INSERT INTO loyalty.points_flow (day, effect, slot, points, event_count)
-    SELECT loyalty.book_day(occurred_at, :zone), effect, 0, sum(event.points), count(*)
-    FROM loyalty.event JOIN loyalty.action USING (action) WHERE event.points IS NOT NULL GROUP BY 1, 2
+    SELECT loyalty.book_day(occurred_at, :zone), effect, :first, sum(event.points), count(*)
+    FROM loyalty.event JOIN loyalty.action USING (action) WHERE event.points IS NOT NULL AND {PART} GROUP BY 1, 2
     """,
+)
+ENDING = (
     "UPDATE loyalty.program SET settled_through = timezone(:zone, CAST(:now AS timestamptz))::date",
+    "SET LOCAL search_path = bench",
+    "ANALYZE bench.purchase",
 )
 
 
@@ -160,16 +177,34 @@ def make_ledger(server: EmbeddedPostgres, options: Options, name: str, story: St
     counts = {"members": members, "purchases": purchases, "visits": options.events - 2 * purchases - 1}
     given = {"seed": options.seed, "zone": program.timezone, "paid_days": story.paid_days} | counts | more
     server.ensure_database(name)
-    engine = embedded_ledger(server.url(name))
+    guarded = embedded_ledger(server.url(name))
+    with transaction(guarded) as connection:
+        apply_program(connection, program)
+        given["now"] = connection.scalar(text("SELECT clock_timestamp()"))
+    guarded.dispose()
+    engine = open_engine(server.url(name), UNGUARDED, pool_size=SIDE_BY_SIDE)
+    _execute(engine, BEGINNING, given)
+    parts = [
+        {"first": members * n // SIDE_BY_SIDE + 1, "last": members * (n + 1) // SIDE_BY_SIDE}
+        for n in range(SIDE_BY_SIDE)
+    ]
+    with indexes_afterwards(engine):
+        work_side_by_side(engine, lambda own, part: _walk(own, story.making, given | part), parts, SIDE_BY_SIDE)
+    _execute(engine, (*ENDING, *story.expected, "DROP TABLE purchase"), given)
     with engine.connect() as connection:
-        with connection.begin():
-            apply_program(connection, program)
-            now = connection.scalar(text("SELECT clock_timestamp()"))
-            with indexes_afterwards(connection):
-                for statement in story.making:
-                    connection.execute(text(statement), given | {"now": now})
         vacuum(connection)
     engine.dispose()
+
+
+def _execute(engine: Engine, statements: Sequence[str], given: Mapping[str, Any]) -> None:
+    with engine.connect() as connection:
+        _walk(connection, statements, given)
+
+
+def _walk(connection: Connection, statements: Sequence[str], given: Mapping[str, Any]) -> None:
+    with connection.begin():
+        for statement in statements:
+            connection.execute(text(statement), given)
 
 
 def check(connection: Connection, checks: dict[str, str], **binds: Any) -> list[str]:

@@ -6,7 +6,9 @@ They are built as loose as indexes are that have grown event by event.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Engine, text
+
+from loyalty.store.database import transaction
 
 GROWN = "WITH (fillfactor = 70)"
 OWN = text("""
@@ -19,13 +21,19 @@ OWN = text("""
 
 
 @contextmanager
-def indexes_afterwards(connection: Connection) -> Iterator[None]:
+def indexes_afterwards(engine: Engine) -> Iterator[None]:
     """What is inserted meanwhile finds no index on the events; all that there were are there again at the end."""
-    found = connection.execute(OWN).all()
-    for one in found:
-        gone = f"ALTER TABLE loyalty.event DROP CONSTRAINT {one.name}" if one.rule else f"DROP INDEX loyalty.{one.name}"
-        connection.execute(text(gone))
+    with transaction(engine) as connection:
+        found = connection.execute(OWN).all()
+        for one in found:
+            gone = (
+                f"ALTER TABLE loyalty.event DROP CONSTRAINT {one.name}"
+                if one.rule
+                else f"DROP INDEX loyalty.{one.name}"
+            )
+            connection.execute(text(gone))
     yield
-    for one in found:
-        rule = f"ALTER TABLE loyalty.event ADD CONSTRAINT {one.name} {one.rule} {GROWN}"
-        connection.execute(text(rule if one.rule else f"{one.statement} {GROWN}"))
+    with transaction(engine) as connection:
+        for one in found:
+            rule = f"ALTER TABLE loyalty.event ADD CONSTRAINT {one.name} {one.rule} {GROWN}"
+            connection.execute(text(rule if one.rule else f"{one.statement} {GROWN}"))

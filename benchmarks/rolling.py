@@ -43,10 +43,12 @@ STORY = Story(
         CREATE TABLE bench.expected AS
         SELECT profile_id, CAST(:night AS date) + (profile_id % :due_of)::integer AS midnight,
                purchase.points - coalesce(paid.points, 0) AS points, account.balance AS balance_before,
-               (SELECT min(loyalty.due_on(later.at, 182, :zone)) FROM purchase AS later
-                WHERE later.profile_id = purchase.profile_id AND later.n > 1) AS settle_on
+               loyalty.due_on(later.at, 182, :zone) AS settle_on
         FROM purchase JOIN loyalty.account USING (profile_id)
         LEFT JOIN loyalty.promotion_activation AS paid USING (profile_id)
+        LEFT JOIN (
+            SELECT profile_id, min(at) AS at FROM purchase WHERE n > 1 GROUP BY profile_id
+        ) AS later USING (profile_id)
         WHERE n = 1 AND profile_id % :due_of < :nights
         ORDER BY profile_id
         """,
