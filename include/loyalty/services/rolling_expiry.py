@@ -12,7 +12,7 @@ from loyalty.model.program import Program
 from loyalty.services.expire_points import Batch, expire_points
 from loyalty.services.journey_runs import RunTotals, finish_run, open_run
 from loyalty.services.select_members import select_members
-from loyalty.services.waiting_members import each_batch, measure_members
+from loyalty.services.waiting_members import measure_members, work_on_waiting
 from loyalty.store.queries import query
 
 JOURNEY = "rolling_expiry"
@@ -47,14 +47,17 @@ def expire(
 
     Members whose balance another journey has locked have failed; they keep their mark, and the next run finds them.
     """
-    points = 0
-    for batch in each_batch(
-        connection, run_id, size=size, alone=True, work=lambda own: expire_points(own, run_id, mail)
-    ):
-        points += batch.points
+    taken: list[int] = []
+
+    def count(batch: Batch) -> None:
+        taken.append(batch.points)
         if on_batch:
             on_batch(batch)
-    return points
+
+    work_on_waiting(
+        connection, run_id, size=size, alone=True, work=lambda own: expire_points(own, run_id, mail), on_batch=count
+    )
+    return sum(taken)
 
 
 def finish(connection: Connection, run_id: int, *, segment: str = DEFAULT_SEGMENT) -> RunTotals:

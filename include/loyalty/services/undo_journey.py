@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from loyalty.errors import LoyaltyError
 from loyalty.services.freeze_audience import JOURNEY as CANCELLATION
 from loyalty.services.journey_runs import RunTotals, finish_run
-from loyalty.services.waiting_members import each_batch, measure_members
+from loyalty.services.waiting_members import measure_members, work_on_waiting
 from loyalty.store.queries import query
 
 
@@ -46,9 +46,13 @@ def undo_journey(
         connection.execute(query("cancel/select_undone"), {"run_id": run_id, "undone": undone})
         connection.execute(query("note_members"), {"run_id": run_id})
     measure_members(connection, run_id)
-    for batch in each_batch(connection, run_id, size=size, work=lambda own: _restore(own, run_id, undone)):
-        if on_batch:
-            on_batch(batch)
+    work_on_waiting(
+        connection,
+        run_id,
+        size=size,
+        work=lambda own: _restore(own, run_id, undone),
+        on_batch=on_batch or (lambda _: None),
+    )
     with connection.begin():
         return finish_run(connection, run_id)
 

@@ -1,13 +1,16 @@
-"""The members of a run that wait for it, batch by batch."""
+"""The members of a run that wait for it, a range at a time."""
 
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from loyalty.store.batch import take_batch
 from loyalty.store.queries import query
+from loyalty.store.side_by_side import work_side_by_side
 
+SIDE_BY_SIDE = 2
+FEWEST = 1_000  # fewer are not worth a connection of their own
 Done = TypeVar("Done")
 
 
@@ -17,41 +20,43 @@ def measure_members(connection: Connection, run_id: int) -> None:
         connection.execute(query("measure_members"), {"run_id": run_id})
 
 
-def each_batch(
-    connection: Connection, run_id: int, *, size: int, work: Callable[[Connection], Done], alone: bool = False
-) -> Iterator[Done]:
-    """What the work gave for each batch of waiting members, after its commit; at the end nobody waits.
+def work_on_waiting(
+    connection: Connection,
+    run_id: int,
+    *,
+    size: int,
+    work: Callable[[Connection], Done],
+    on_batch: Callable[[Done], None],
+    alone: bool = False,
+) -> None:
+    """Nobody waits any more: ``work`` has had each of them in the batch once, at most ``size`` at a time.
 
-    A restart goes on where this stopped. ``alone``: only one process at a time does this. Members whose balance another
-    journey has locked have failed; they keep their mark, and the next run finds them.
+    Two ranges are worked on side by side where there are many members, each on a connection of its own. One commit a
+    range, after which ``on_batch`` hears what the work gave: a restart goes on where this stopped. ``alone``: another
+    process that does the same waits for this one. Members whose balance another journey has locked have failed.
     """
-    after = 0
-    while True:
-        with connection.begin():
+
+    def settle(own: Connection, part: Row[Any]) -> None:
+        binds = {"run_id": run_id, **part._mapping}
+        with own.begin():
             if alone:
-                connection.execute(query("one_settler"))
-            bound = _lock_next(connection, run_id, after, size)
-            if bound is None:
-                connection.execute(query("leave_locked"), {"run_id": run_id})
-            else:
-                done = work(connection)
-        if bound is not None:
-            after = bound
-            yield done
-        elif _someone_waits(connection, run_id):
-            after = 0
+                own.execute(query("one_settler"), binds)
+            if not take_batch(own, "lock_batch", binds):
+                return
+            done = work(own)
+        on_batch(done)
+
+    while ranges := _cut(connection, run_id, size):
+        if len(ranges) == 1:
+            settle(connection, ranges[0])
         else:
-            return
+            work_side_by_side(connection.engine, settle, ranges, SIDE_BY_SIDE)
+        with connection.begin():
+            connection.execute(query("leave_locked"), {"run_id": run_id})
 
 
-def _lock_next(connection: Connection, run_id: int, after: int, size: int) -> int | None:
-    """The next waiting members after that profile are the batch; returns the last of them, None without any."""
-    if not take_batch(connection, "lock_batch", {"run_id": run_id, "after": after, "size": size}):
-        return None
-    return int(connection.execute(query("batch_bound")).scalar_one())
-
-
-def _someone_waits(connection: Connection, run_id: int) -> bool:
-    """Whether a lock ended just after its account was passed over."""
+def _cut(connection: Connection, run_id: int, size: int) -> list[Row[Any]]:
+    """Those who wait, in ranges of the same number of members: part, first, last."""
     with connection.begin():
-        return bool(connection.scalar(query("members_wait"), {"run_id": run_id}))
+        binds = {"run_id": run_id, "size": size, "side_by_side": SIDE_BY_SIDE, "fewest": FEWEST}
+        return list(connection.execute(query("waiting_ranges"), binds))

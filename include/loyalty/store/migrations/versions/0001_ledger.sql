@@ -41,9 +41,16 @@ COMMENT ON FUNCTION loyalty.day_after IS 'The day that begins with the first mid
 CREATE FUNCTION loyalty.due_on(earned_at timestamptz, validity_days integer, zone text) RETURNS date
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE
-    due_at timestamptz := loyalty.local_instant(timezone(zone, earned_at) + make_interval(days => validity_days), zone);
-    day date := timezone(zone, due_at)::date;
+    shown timestamp := timezone(zone, earned_at) + make_interval(days => validity_days);
+    due_at timestamptz;
+    day date;
 BEGIN
+    -- In daytime, and on clocks that do show it, nothing can be doubtful about the midnight before.
+    IF shown::time >= '04:00' AND timezone(zone, timezone(zone, shown)) = shown THEN
+        RETURN shown::date + 1;
+    END IF;
+    due_at := loyalty.local_instant(shown, zone);
+    day := timezone(zone, due_at)::date;
     IF due_at <= loyalty.midnight(day, zone) THEN
         RETURN day;
     END IF;
@@ -514,8 +521,11 @@ WITH fact AS (
     FROM loyalty.event AS e
     JOIN loyalty.action ON action.action = e.action AND action.effect <> 'none'
     CROSS JOIN loyalty.program
-    LEFT JOIN loyalty.event AS target ON target.profile_id = e.profile_id AND target.key = CASE
-        WHEN action.effect IN ('reverse', 'restore', 'adjust') THEN e.refers_to END
+    -- A look-up, and only where there is something to look up.
+    LEFT JOIN LATERAL (
+        SELECT t.key, t.action, t.occurred_at, t.points, t.params FROM loyalty.event AS t
+        WHERE t.profile_id = e.profile_id AND t.key = e.refers_to AND action.effect IN ('reverse', 'restore', 'adjust')
+        OFFSET 0) AS target ON true
     LEFT JOIN loyalty.action AS kind ON kind.action = target.action
 )
 SELECT profile_id, key, action, effect, occurred_at, recorded_at, points, side, at,
@@ -571,14 +581,14 @@ LANGUAGE sql STABLE ROWS 1000 AS $$
         CROSS JOIN LATERAL (
             SELECT * FROM loyalty.points_entry AS p WHERE p.profile_id = less.profile_id AND p.key = less.key OFFSET 0) AS e
     ), step AS (
-        SELECT e.profile_id, e.counts_on AS midnight, e.at, sum(flow) AS flow, sum(used) AS used, 0 AS matured,
-               sum(expired) AS expired, sum(is_expiry) AS entry_count
-        FROM entry AS e GROUP BY e.profile_id, e.counts_on, e.at
+        SELECT e.profile_id, e.counts_on AS midnight, e.at, e.flow, e.used, 0::bigint AS matured, e.expired, e.is_expiry
+        FROM entry AS e
         UNION ALL
-        SELECT e.profile_id, e.matures_on, 'infinity', 0, 0, sum(matured), 0, 0
-        FROM entry AS e WHERE e.matures_on IS NOT NULL GROUP BY e.profile_id, e.matures_on
+        SELECT e.profile_id, e.matures_on, 'infinity', 0, 0, e.matured, 0, 0 FROM entry AS e WHERE e.matures_on IS NOT NULL
     ), forward AS (
-        SELECT s.*, sum(s.flow) OVER past AS held, sum(s.used) OVER past AS used_before, sum(s.matured) OVER past AS matured_by,
+        -- What happens at one moment is one step: each of its rows has the sums of all.
+        SELECT s.*, (sum(s.flow) OVER past)::bigint AS held, (sum(s.used) OVER past)::bigint AS used_before,
+               (sum(s.matured) OVER past)::bigint AS matured_by,
                lead(s.midnight) OVER past IS DISTINCT FROM s.midnight AS closes
         FROM step AS s WINDOW past AS (PARTITION BY s.profile_id ORDER BY s.midnight, s.at)
     ), backward AS (
@@ -586,7 +596,7 @@ LANGUAGE sql STABLE ROWS 1000 AS $$
         FROM forward AS f
     ), night AS (
         SELECT b.profile_id, b.midnight,
-               sum(b.expired) AS recorded, sum(b.entry_count) AS entry_count,
+               sum(b.expired) AS recorded, sum(b.is_expiry) AS entry_count,
                max(b.matured_by - b.used_before) FILTER (WHERE b.closes) AS unspent,
                max(b.room) FILTER (WHERE b.closes) AS room
         FROM backward AS b GROUP BY b.profile_id, b.midnight
