@@ -31,6 +31,7 @@ from loyalty.store.side_by_side import work_side_by_side
 JOURNEY = "batch_cancellation"
 POLL_SECONDS = 0.5
 SIDE_BY_SIDE = 2
+LOCKED_AT_ONCE = 1_000  # whoever pays meanwhile waits for one commit
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def lock(connection: Connection, run_id: int, number: int, *, size: int, on_batc
         return Step(granted)
 
     chunk = _open(connection, run_id, number)
-    done = _walk(connection, chunk, work, size, on_batch)
+    done = _walk(connection, chunk, work, min(size, LOCKED_AT_ONCE), on_batch)
     with connection.begin():
         start_lock_wait(connection, chunk)
     return done

@@ -42,18 +42,19 @@ def test_it_is_ready_and_stores_events(api: Api) -> None:
 
 
 def test_it_answers_about_a_customer_and_changes_promotions(api: Api) -> None:
+    assert api.shop.post("/v1/events", json=[event("18")]).status_code == 201
     with api.ledger.connect() as connection:
-        before = balances(connection)["17"]
-    assert api.shop.get("/v1/profiles/17").json()["balance"] == before
-    assert [one["promotion"] for one in api.shop.get("/v1/profiles/17/promotions").json()["affordable"]] == ["coffee"]
-    where = f"/v1/profiles/17/activations/{uuid4()}"
+        before = balances(connection)["18"]
+    assert api.shop.get("/v1/profiles/18").json()["balance"] == before
+    assert [one["promotion"] for one in api.shop.get("/v1/profiles/18/promotions").json()["affordable"]] == ["coffee"]
+    where = f"/v1/profiles/18/activations/{uuid4()}"
     assert api.shop.put(where, json={"promotion": "coffee"}).status_code in (200, 201)
     assert api.shop.post(f"{where}/deactivate").status_code == 200
-    other = f"/v1/profiles/17/activations/{uuid4()}"
+    other = f"/v1/profiles/18/activations/{uuid4()}"
     assert api.shop.put(other, json={"promotion": "coffee"}).status_code in (200, 201)
     assert api.shop.post(f"{other}/redeem").status_code == 200
     with api.ledger.connect() as connection:
-        assert balances(connection)["17"] == before - 10
+        assert balances(connection)["18"] == before - 10
 
 
 def test_its_own_connection_sees_nothing_by_itself(api: Api) -> None:

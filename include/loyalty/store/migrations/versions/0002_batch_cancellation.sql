@@ -339,42 +339,73 @@ SELECT loyalty.watch_events('AFTER INSERT', 'e_hear_engines', 'hear_engines()');
 
 -- What a shop calls -------------------------------------------------------------------------------------------------------
 
+CREATE FUNCTION loyalty.refuse_while_locked(customer text, until timestamptz) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF until > clock_timestamp() THEN
+        RAISE EXCEPTION 'the balance of customer % is locked until %', customer,
+            to_char(timezone('UTC', until), 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+            USING ERRCODE = 'LY423', DETAIL = until::text;
+    END IF;
+END $$;
+COMMENT ON FUNCTION loyalty.refuse_while_locked IS 'The lock that ends then has ended, or there is none; else LY423.';
+
 CREATE FUNCTION loyalty.own_account(customer text, refuse_locked boolean) RETURNS loyalty.account
 LANGUAGE plpgsql AS $$
 DECLARE
     own loyalty.account;
 BEGIN
+    IF refuse_locked THEN
+        -- At once: whoever holds the row may be the run that locked the balance, and be busy for a while.
+        PERFORM loyalty.refuse_while_locked(customer, lock_expires_at)
+        FROM loyalty.account JOIN loyalty.profile USING (profile_id) WHERE profile.customer_id = customer;
+    END IF;
     -- The program before any account: see lock_program.
     SELECT account.* INTO own FROM loyalty.program CROSS JOIN loyalty.account JOIN loyalty.profile USING (profile_id)
     WHERE profile.customer_id = customer FOR NO KEY UPDATE OF account;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'no customer % is known', to_json(customer) USING ERRCODE = 'LY404';
-    ELSIF refuse_locked AND own.lock_expires_at > clock_timestamp() THEN
-        RAISE EXCEPTION 'the balance of customer % is locked until %', customer,
-            to_char(timezone('UTC', own.lock_expires_at), 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
-            USING ERRCODE = 'LY423', DETAIL = own.lock_expires_at::text;
+    ELSIF refuse_locked THEN
+        PERFORM loyalty.refuse_while_locked(customer, own.lock_expires_at);
     END IF;
     RETURN own;
 END $$;
-COMMENT ON FUNCTION loyalty.own_account IS 'The customer''s account, its row ours until the transaction ends.';
+COMMENT ON FUNCTION loyalty.own_account IS
+    'The customer''s account, its row ours until the transaction ends. Refused: LY404 unknown, and where that is wanted LY423 locked.';
+
+CREATE FUNCTION loyalty.known_activation(customer text, the_promotion text, event_key uuid) RETURNS loyalty.promotion_activation
+LANGUAGE plpgsql AS $$
+DECLARE
+    made loyalty.promotion_activation;
+BEGIN
+    SELECT activation.* INTO made FROM loyalty.promotion_activation AS activation JOIN loyalty.profile USING (profile_id)
+    WHERE profile.customer_id = customer AND activation.activation = event_key;
+    IF made.promotion <> the_promotion THEN
+        RAISE EXCEPTION 'the key % is that of an activation of %, and not of %', event_key, made.promotion, the_promotion
+            USING ERRCODE = 'LY409';
+    END IF;
+    RETURN made;
+END $$;
+COMMENT ON FUNCTION loyalty.known_activation IS
+    'The customer''s activation of this key, null without one. Refused: LY409 it is one of another promotion.';
 
 CREATE FUNCTION loyalty.activate_promotion(customer text, the_promotion text, event_key uuid DEFAULT gen_random_uuid())
 RETURNS loyalty.promotion_activation LANGUAGE plpgsql AS $$
 DECLARE
+    account loyalty.account;
     -- Before anything else that could refuse: the same call again is no second activation.
-    account loyalty.account := loyalty.own_account(customer, false);
-    made loyalty.promotion_activation;
+    made loyalty.promotion_activation := loyalty.known_activation(customer, the_promotion, event_key);
     offer loyalty.promotion;
     today date := (SELECT timezone(timezone, clock_timestamp())::date FROM loyalty.program);
 BEGIN
-    SELECT * INTO made FROM loyalty.promotion_activation WHERE profile_id = account.profile_id AND activation = event_key;
-    IF FOUND AND made.promotion = the_promotion THEN
-        RETURN made;
-    ELSIF FOUND THEN
-        RAISE EXCEPTION 'the key % is that of an activation of %, and not of %', event_key, made.promotion, the_promotion
-            USING ERRCODE = 'LY409';
+    IF made.activation IS NULL THEN
+        account := loyalty.own_account(customer, true);
+        -- Once more: the account may have been waited for while the same call made it.
+        made := loyalty.known_activation(customer, the_promotion, event_key);
     END IF;
-    account := loyalty.own_account(customer, true);
+    IF made.activation IS NOT NULL THEN
+        RETURN made;
+    END IF;
     SELECT * INTO offer FROM loyalty.promotion WHERE promotion = the_promotion AND is_offered;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no promotion %', to_json(the_promotion) USING ERRCODE = 'LY404';
@@ -432,14 +463,11 @@ COMMENT ON FUNCTION loyalty.redeem_promotion IS
 CREATE FUNCTION loyalty.deactivate_promotion(customer text, the_activation uuid) RETURNS loyalty.promotion_activation
 LANGUAGE plpgsql AS $$
 DECLARE
-    account loyalty.account := loyalty.own_account(customer, false);
+    is_over boolean := EXISTS (
+        SELECT FROM loyalty.promotion_activation AS held JOIN loyalty.profile USING (profile_id)
+        WHERE profile.customer_id = customer AND held.activation = the_activation AND held.state = 'deactivated');
 BEGIN
-    IF NOT EXISTS (
-        SELECT FROM loyalty.promotion_activation
-        WHERE profile_id = account.profile_id AND activation = the_activation AND state = 'deactivated') THEN
-        account := loyalty.own_account(customer, true);
-    END IF;
-    RETURN loyalty.end_promotion(account, customer, the_activation, 'deactivated');
+    RETURN loyalty.end_promotion(loyalty.own_account(customer, NOT is_over), customer, the_activation, 'deactivated');
 END $$;
 COMMENT ON FUNCTION loyalty.deactivate_promotion IS
     'The customer has the promotion''s points back; once. Refused: LY404 unknown, LY409 not active any more, LY423 the balance is locked.';
