@@ -42,7 +42,7 @@ def test_it_is_ready_and_stores_events(api: Api) -> None:
 
 
 def test_it_answers_about_a_customer_and_changes_promotions(api: Api) -> None:
-    assert api.shop.post("/v1/events", json=[event("18")]).status_code == 201
+    assert api.shop.post("/v1/events", json=[event("18")]).status_code == 200
     with api.ledger.connect() as connection:
         before = balances(connection)["18"]
     assert api.shop.get("/v1/profiles/18").json()["balance"] == before
