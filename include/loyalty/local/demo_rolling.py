@@ -27,8 +27,8 @@ EXPIRED = text(
 def show_rolling_expiry(stage: Stage) -> Mapping[str, Story]:
     """Every day of the purchase log is settled, and equals the simulation; returns each customer's story."""
     last_night_run = LAST - timedelta(days=MISSED)
-    stories = _record_history(stage)
     airflow = stage.meanwhile(stage.stack.start)
+    stories = _record_history(stage)
     stage.tell(f"Expire every day up to {last_night_run}, then miss {MISSED} days")
     words = ("expire", "--from", str(FIRST), "--to", str(last_night_run), "--format", "json")
     runs = json.loads(stage.loyalty(*words, echo=False))

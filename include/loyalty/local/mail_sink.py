@@ -5,9 +5,9 @@ import mailbox
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from email import message_from_bytes, policy
-from email.message import EmailMessage
+from itertools import count
 from pathlib import Path
+from time import time_ns
 from typing import Any
 
 from aiosmtpd.controller import Controller
@@ -28,31 +28,34 @@ class MailSink:
         extra = {"disable_ssl": True, "disable_tls": True}
         return json.dumps({"conn_type": "smtp", "host": "127.0.0.1", "port": self.port, "extra": extra})
 
-    def messages(self) -> list[EmailMessage]:
-        """Every message that it has taken."""
-        files = sorted((self.maildir / "new").iterdir(), key=lambda file: file.stat().st_mtime_ns)
-        found = (message_from_bytes(file.read_bytes(), policy=policy.default) for file in files)
-        return [one for one in found if isinstance(one, EmailMessage)]
+    def messages(self) -> list[Path]:
+        """The file of every message that it has taken, in their order."""
+        return sorted((self.maildir / "new").iterdir())
 
 
 @contextmanager
 def mail_sink(maildir: Path) -> Iterator[MailSink]:
     """The server runs while the body does; what the maildir held before stays."""
     maildir.parent.mkdir(parents=True, exist_ok=True)
-    box = mailbox.Maildir(maildir, create=True)
-    server = Controller(_Keeper(box), hostname="127.0.0.1", port=free_port())
+    mailbox.Maildir(maildir, create=True).close()
+    server = Controller(_Keeper(maildir), hostname="127.0.0.1", port=free_port())
     server.start()
     try:
         yield MailSink(server.port, maildir)
     finally:
         server.stop(no_assert=True)
-        box.close()
 
 
 class _Keeper:
-    def __init__(self, box: mailbox.Maildir) -> None:
-        self._box = box
+    """Nobody needs these messages after a power cut, so that none is waited for until it is on the disk."""
+
+    def __init__(self, maildir: Path) -> None:
+        self._maildir = maildir
+        self._names = (f"{time_ns()}.{n:09}.loyalty" for n in count())
 
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
-        self._box.add(envelope.content)
+        name = next(self._names)
+        written = self._maildir / "tmp" / name
+        written.write_bytes(envelope.content)
+        written.rename(self._maildir / "new" / name)
         return "250 taken"
