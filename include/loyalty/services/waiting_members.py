@@ -1,6 +1,7 @@
 """The members of a run that wait for it, a range at a time."""
 
 from collections.abc import Callable
+from threading import Lock
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row
@@ -32,9 +33,11 @@ def work_on_waiting(
     """Nobody waits any more: ``work`` has had each of them in the batch once, at most ``size`` at a time.
 
     Two ranges are worked on side by side where there are many members, each on a connection of its own. One commit a
-    range, after which ``on_batch`` hears what the work gave: a restart goes on where this stopped. ``alone``: another
-    process that does the same waits for this one. Members whose balance another journey has locked have failed.
+    range, after which ``on_batch`` hears what the work gave, never twice at a time: a restart goes on where this
+    stopped. ``alone``: another process that does the same waits for this one. Members whose balance another journey
+    has locked have failed.
     """
+    one_by_one = Lock()
 
     def settle(own: Connection, part: Row[Any]) -> None:
         binds = {"run_id": run_id, **part._mapping}
@@ -44,7 +47,8 @@ def work_on_waiting(
             if not take_batch(own, "lock_batch", binds):
                 return
             done = work(own)
-        on_batch(done)
+        with one_by_one:
+            on_batch(done)
 
     while ranges := _cut(connection, run_id, size):
         if len(ranges) == 1:
