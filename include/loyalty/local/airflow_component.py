@@ -16,18 +16,23 @@ from loyalty.local.kept import write_private
 from loyalty.local.processes import send, started_at, tail, wait_until, works_in
 
 ORPHAN_SECONDS = 10.0
+HASTE_SECONDS = 2.0
 # Held so that a child that ended is reaped by poll(), and no zombie is taken for a living process.
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
 @dataclass(frozen=True)
 class Component:
-    """``words`` are Airflow's subcommand (``name``, where empty); ``folder`` is AIRFLOW_HOME, and where it works."""
+    """``words`` are Airflow's subcommand (``name``, where empty); ``folder`` is AIRFLOW_HOME, and where it works.
+
+    One with ``nothing_to_lose`` is not waited for when it shall end.
+    """
 
     name: str
     folder: Path
     options: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
+    nothing_to_lose: bool = False
 
     @property
     def log(self) -> Path:
@@ -75,7 +80,8 @@ class Component:
 
         What a crashed leader left behind listens to nobody, and has a few seconds only.
         """
-        seconds = patience if self.pid() else min(patience, ORPHAN_SECONDS)
+        longest = patience if self.pid() else ORPHAN_SECONDS
+        seconds = min(patience, longest, HASTE_SECONDS if self.nothing_to_lose else longest)
         if not wait_until(lambda: not self.members(), seconds, interval=0.1):
             for _ in range(3):
                 send(self.members(), signal.SIGKILL)
