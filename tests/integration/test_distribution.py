@@ -46,6 +46,7 @@ STATEMENTS: dict[tuple[str, Kind], str] = {
     ("engine/refuse_locks", "key"): BY_NAME,
     ("profile_bounds", "window"): AT_THE_COORDINATOR,
     ("program_changes", "row by row"): OF_THE_DEFINITIONS,
+    ("waiting_ranges", "window"): AT_THE_COORDINATOR,
 }
 FUNCTIONS: dict[tuple[str, Kind], str] = {
     ("hold_accounts", "key"): BY_NAME,

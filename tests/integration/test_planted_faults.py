@@ -205,7 +205,7 @@ def test_a_promotion_that_returned_its_points_twice_is_found(
 
 
 def test_spending_under_a_lock_is_found(connection: Connection, program: Program, plant: Planter) -> None:
-    plant.function("loyalty.own_account", ("refuse_locked AND", "false AND"))
+    plant.function("loyalty.refuse_while_locked", ("until > clock_timestamp()", "false"))
     plant.function("loyalty.lock_accounts", ("told.spent_at < account.lock_expires_at AS spends", "false AS spends"))
     run_id = start(connection, program)
     each(connection, part_of(connection, run_id), *LOCKED)
