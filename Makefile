@@ -4,6 +4,7 @@ PYTHON ?= python3
 WORKERS ?= 2
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+TESTABLE := .venv/.testable
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up down test check bench clean
@@ -11,7 +12,7 @@ INSTALLED := .venv/.installed
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1\t\2/' | awk -F'\t' '{printf "  make %-6s %s\n", $$1, $$2}'
 
-setup: $(INSTALLED) ## install everything into .venv
+setup: $(TESTABLE) ## install everything into .venv
 
 demo: $(INSTALLED) ## real purchases, points and expiries, through PostgreSQL and Airflow, in a few minutes
 	$(BIN)/loyalty demo
@@ -22,7 +23,7 @@ up: $(INSTALLED) ## start PostgreSQL and Airflow, and say where the UI is
 down: $(INSTALLED) ## stop what `make up` started
 	$(BIN)/loyalty down
 
-check: $(INSTALLED) ## style, types, import rules and definitions
+check: $(TESTABLE) ## style, types, import rules and definitions
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -44,11 +45,18 @@ clean: ## stop everything, and remove .loyalty and .venv
 	rm -rf .loyalty .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build include/*.egg-info
 
 # uv installs in 8 s what takes pip 100 s. Where only pip knows the way (its own index or mirror), pip does it.
+define install
+UV_COMPILE_BYTECODE=1 $(BIN)/uv pip install --python $(BIN)/python -c constraints.txt -e "$(1)" \
+	|| $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e "$(1)"
+@touch $@
+endef
+
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
 		|| { echo "Python 3.11 to 3.13 is needed: make $(MAKECMDGOALS) PYTHON=python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9,<1"
-	UV_COMPILE_BYTECODE=1 $(BIN)/uv pip install --python $(BIN)/python -c constraints.txt -e ".[test]" \
-		|| $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[test]"
-	@touch $@
+	$(call install,.)
+
+$(TESTABLE): $(INSTALLED)
+	$(call install,.[test])

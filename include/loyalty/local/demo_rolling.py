@@ -63,7 +63,7 @@ def _backfill(stage: Stage, first: date, last: date) -> None:
         airflow.wait_for_dag(DAG)
         airflow.unpause(DAG)
         stage.say(f"Airflow is ready at {stage.stack.airflow.url}")
-        airflow.create_backfill(DAG, first, last, reprocess="failed", max_active_runs=2)
+        airflow.create_backfill(DAG, first, last, reprocess="failed", max_active_runs=4)
         runs = wait_for_runs(lambda: airflow.runs(DAG, first, last), (last - first).days + 1, stage.say_run)
     failed = [run.partition_key for run in runs if run.state != "success"]
     if failed:
