@@ -45,6 +45,7 @@ def _play(stage: Stage) -> None:
         stories = show_rolling_expiry(stage)
         closing = begin_books(stage)
         show_batch_cancellation(stage, stories)
+        stage.meanwhile(stage.stack.airflow.stop)  # what comes next is read from the ledger
         show_books(stage, stories, closing)
         stage.tell("Every invariant of the ledger")
         stage.loyalty("reconcile")
