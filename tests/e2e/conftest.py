@@ -159,7 +159,7 @@ def _running(
             with stack.api() as api, closing(RestClient(stack.url, *login)) as rest:
                 yield RunningAirflow(stack, api, rest, engine, program, inbox, smtp)
         finally:
-            stack.stop()
+            stack.stop(patience=10)
             engine.dispose()
 
 
