@@ -76,7 +76,7 @@ def test_a_run_settles_its_day_and_tells_its_totals(
         "shortfall": 0,
     }
     log = capsys.readouterr().out
-    assert "so far 4 members" in log
+    assert "so far 5 members" in log
     assert "8_expiry_follows_the_rule holds" in log
     assert f"as of {DAY}: 5 members, {points:,} points taken" in log
 

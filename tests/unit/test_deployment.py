@@ -14,6 +14,9 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.testing import CliRunner
+
+from loyalty.cli import app
 
 PROJECT = Path(__file__).resolve().parents[2]
 COMPOSE = PROJECT / "docker-compose.yml"
@@ -260,8 +263,8 @@ def test_every_loyalty_command_is_understood(commands: list[list[str]]) -> None:
     names = {tuple(word for word in words[1:] if "/" not in word) for words in commands if words[0] == "loyalty"}
     assert ("db", "upgrade") in names
     for name in names:
-        result = subprocess.run([str(BIN / "loyalty"), *name, "--help"], capture_output=True, text=True)
-        assert result.returncode == 0, result.stderr
+        result = CliRunner().invoke(app, [*name, "--help"])
+        assert result.exit_code == 0, result.output
 
 
 def test_the_guide_and_the_services_know_each_other(services: dict[str, Any]) -> None:
