@@ -152,7 +152,7 @@ print(outcome.stored, status["VmHWM"].split()[0])
 def test_memory_stays_flat_however_long_the_file(ledger: Engine, tmp_path: Path) -> None:
     url = ledger.url.render_as_string(hide_password=False)
     peaks = []
-    for count in (60_000, 200_000):
+    for count in (60_000, 300_000):
         filler = f"{count}{'x' * 300}"
         path = lines(tmp_path, *(f",C{n % 100},x.y,2024-05-01,{n}{filler}" for n in range(count)), name=f"{count}.csv")
         run = subprocess.run(
@@ -162,8 +162,8 @@ def test_memory_stays_flat_however_long_the_file(ledger: Engine, tmp_path: Path)
         stored, peak = map(int, run.stdout.split())
         assert stored == count
         peaks.append(peak)
-    # 46 MB more of file; what is held at a time does not grow with it.
-    assert peaks[1] - peaks[0] < 20 * 1024
+    # 80 MB more of file; what is held at a time does not grow with it.
+    assert peaks[1] - peaks[0] < 30 * 1024
 
 
 def test_now_decides_what_is_future(ledger: Engine, tmp_path: Path) -> None:
