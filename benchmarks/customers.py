@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from floor import UNGUARDED
+from floor import UNGUARDED, parts_of
 from indexes import indexes_afterwards
 from options import Options
 from record import vacuum
@@ -23,10 +23,9 @@ from loyalty.model.program import Program
 from loyalty.services.apply_program import apply_program
 from loyalty.settings import PACKAGE
 from loyalty.store.database import open_engine, transaction
-from loyalty.store.side_by_side import work_side_by_side
+from loyalty.store.side_by_side import SIDE_BY_SIDE, work_side_by_side
 
 FEWEST_EVENTS = 8
-SIDE_BY_SIDE = 2  # connections that make customers
 REHEARSAL, FEW = "made_few", 300  # the database with so many customers, on which Airflow rehearses
 PROMOTION = {"name": "coffee", "title": "A coffee", "required_points": 50, "valid_days": 365}
 
@@ -49,7 +48,7 @@ class Story:
     @property
     def making(self) -> tuple[str, ...]:
         """What makes the customers :first to :last, apart from all others."""
-        return (PURCHASES.format(**vars(self)), *MAKING)
+        return (PURCHASES.format(part=PART, **vars(self)), *MAKING)
 
 
 # A number from 0 to 1 for somebody and something, always the same.
@@ -83,7 +82,7 @@ PURCHASES = """
                60 + floor(bench.draw(profile_id, CAST(:seed AS integer) * 1000 + 400 + n) * 200)::bigint AS points,
                md5('purchase:' || profile_id || ':' || n)::uuid AS key
         FROM loyalty.profile CROSS JOIN generate_series(0, CAST(:purchases AS integer) - 1) AS n
-        WHERE profile_id BETWEEN :first AND :last
+        WHERE {part}
     ) AS draws
 """
 MAKING = (
@@ -184,10 +183,7 @@ def make_ledger(server: EmbeddedPostgres, options: Options, name: str, story: St
     guarded.dispose()
     engine = open_engine(server.url(name), UNGUARDED, pool_size=SIDE_BY_SIDE)
     _execute(engine, BEGINNING, given)
-    parts = [
-        {"first": members * n // SIDE_BY_SIDE + 1, "last": members * (n + 1) // SIDE_BY_SIDE}
-        for n in range(SIDE_BY_SIDE)
-    ]
+    parts = parts_of(engine, "loyalty.profile", SIDE_BY_SIDE)
     with indexes_afterwards(engine):
         work_side_by_side(engine, lambda own, part: _walk(own, story.making, given | part), parts, SIDE_BY_SIDE)
     _execute(engine, (*ENDING, *story.expected, "DROP TABLE purchase"), given)

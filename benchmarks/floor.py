@@ -58,7 +58,7 @@ def prepare_floor(url: str, floor: Floor) -> None:
 def run_floor(url: str, floor: Floor, connections: int) -> FloorRun:
     """The rows of the whole run are written, each statement committed."""
     engine = open_engine(url, UNGUARDED, pool_size=connections)
-    watch, parts = Stopwatch(), _parts(engine, floor.profiles, connections)
+    watch, parts = Stopwatch(), parts_of(engine, floor.profiles, connections)
     with ThreadPoolExecutor(connections) as pool:
         written: list[int] = []
         took = seconds(lambda: written.extend(pool.map(lambda part: _write(engine, floor, part, watch), parts)))
@@ -66,7 +66,7 @@ def run_floor(url: str, floor: Floor, connections: int) -> FloorRun:
     return FloorRun(connections, took, watch.steps, sum(written))
 
 
-def _parts(engine: Engine, profiles: str, count: int) -> list[dict[str, int]]:
+def parts_of(engine: Engine, profiles: str, count: int) -> list[dict[str, int]]:
     """The profiles, cut into ranges of the same width."""
     with transaction(engine) as connection:
         first, last = connection.execute(text(f"SELECT min(profile_id), max(profile_id) FROM {profiles} AS p")).one()
