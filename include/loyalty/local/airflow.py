@@ -59,7 +59,7 @@ class AirflowStack:
             Component("dag-processor", self.folder),
             Component("scheduler", self.folder, unserved),
             # The database keeps what its triggers wait for; its own way out takes it ten seconds and more.
-            Component("triggerer", self.folder, unserved, nothing_to_lose=True),
+            Component("triggerer", self.folder, unserved, longest=2.0),
         )
         self._executor = dict(its.chosen_executor() if executor is None else executor)
         self._workers = tuple(self._celery_worker(name, unserved) for name in CELERY_WORKERS)

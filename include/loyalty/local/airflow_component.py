@@ -1,6 +1,7 @@
 """One process of Airflow's: started in a session of its own, found again by pid and birth, ended with its children."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -16,7 +17,6 @@ from loyalty.local.kept import write_private
 from loyalty.local.processes import send, started_at, tail, wait_until, works_in
 
 ORPHAN_SECONDS = 10.0
-HASTE_SECONDS = 2.0
 # Held so that a child that ended is reaped by poll(), and no zombie is taken for a living process.
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
@@ -25,14 +25,14 @@ _children: dict[int, subprocess.Popen[bytes]] = {}
 class Component:
     """``words`` are Airflow's subcommand (``name``, where empty); ``folder`` is AIRFLOW_HOME, and where it works.
 
-    One with ``nothing_to_lose`` is not waited for when it shall end.
+    It has ``longest`` seconds at most to end in good order, however patient the caller is.
     """
 
     name: str
     folder: Path
     options: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
-    nothing_to_lose: bool = False
+    longest: float = math.inf
 
     @property
     def log(self) -> Path:
@@ -80,8 +80,7 @@ class Component:
 
         What a crashed leader left behind listens to nobody, and has a few seconds only.
         """
-        longest = patience if self.pid() else ORPHAN_SECONDS
-        seconds = min(patience, longest, HASTE_SECONDS if self.nothing_to_lose else longest)
+        seconds = min(patience, self.longest, math.inf if self.pid() else ORPHAN_SECONDS)
         if not wait_until(lambda: not self.members(), seconds, interval=0.1):
             for _ in range(3):
                 send(self.members(), signal.SIGKILL)

@@ -41,7 +41,7 @@ def show_mail(stage: Stage) -> None:
     """Every message that was sent is in the maildir, and says what the ledger says."""
     stage.tell("The mail: everybody who lost points through Airflow, has an address and consents, heard how many")
     stage.loyalty("mail", "outbox")
-    files = stage.mail.messages()
+    files = stage.mail.files()
     with transaction(stage.ledger()) as connection:
         owed = Counter((row.address, row.points) for row in connection.execute(OWED))
     heard = Counter(_heard(file) for file in files)

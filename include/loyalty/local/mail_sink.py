@@ -28,7 +28,7 @@ class MailSink:
         extra = {"disable_ssl": True, "disable_tls": True}
         return json.dumps({"conn_type": "smtp", "host": "127.0.0.1", "port": self.port, "extra": extra})
 
-    def messages(self) -> list[Path]:
+    def files(self) -> list[Path]:
         """The file of every message that it has taken, in their order."""
         return sorted((self.maildir / "new").iterdir())
 
