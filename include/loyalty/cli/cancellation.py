@@ -17,6 +17,7 @@ from loyalty.services.journey_runs import RunTotals
 from loyalty.services.list_failures import MEMBER, failed_members, failures_by_reason
 from loyalty.services.preview_run import Preview, preview_run
 from loyalty.services.undo_journey import preview_undo, undo_journey
+from loyalty.store.side_by_side import SIDE_BY_SIDE
 
 RUN = ("run_id", "business_date", "member_count", "failed_count", "points", "returned")
 REASON = ("reason", "detail", "member_count", "points", "second_round")
@@ -37,7 +38,7 @@ def cancel(
     lock_wait_minutes: Annotated[float | None, typer.Option(help="How long to wait for locks.")] = None,
     deactivation_wait_minutes: Annotated[float | None, typer.Option(help="How long to wait for promotions.")] = None,
     chunk_size: Annotated[int | None, typer.Option(min=1, help="Members that wait together.")] = None,
-    side_by_side: Annotated[int, typer.Option(min=1, help="Chunks at a time.")] = journey.SIDE_BY_SIDE,
+    side_by_side: Annotated[int, typer.Option(min=1, help="Chunks at a time.")] = SIDE_BY_SIDE,
     second_round_of: Annotated[int | None, typer.Option(help="Take up the failed members of this run.")] = None,
     resume: Annotated[str | None, typer.Option(help="Go on with the run of this key.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="End with the preview.")] = False,

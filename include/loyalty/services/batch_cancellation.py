@@ -26,11 +26,10 @@ from loyalty.services.lock_balances import grant_locks, locks_are_answered, requ
 from loyalty.services.release_locks import release_locks
 from loyalty.services.waiting_members import measure_members
 from loyalty.store.queries import query
-from loyalty.store.side_by_side import work_side_by_side
+from loyalty.store.side_by_side import SIDE_BY_SIDE, one_at_a_time, work_side_by_side
 
 JOURNEY = "batch_cancellation"
 POLL_SECONDS = 0.5
-SIDE_BY_SIDE = 2
 LOCKED_AT_ONCE = 1_000  # whoever pays meanwhile waits for one commit
 
 
@@ -192,9 +191,10 @@ def cancel_chunks(
     on_batch: Progress | None = None,
 ) -> None:
     """All steps for each of the chunks, so many chunks at a time. Where one fails, the others stop where they are."""
+    tell = one_at_a_time(on_batch) if on_batch else None
 
     def one(connection: Connection, number: int) -> None:
-        cancel_chunk(connection, run_id, number, size=size, mail=mail, on_batch=on_batch)
+        cancel_chunk(connection, run_id, number, size=size, mail=mail, on_batch=tell)
 
     work_side_by_side(engine, one, numbers, side_by_side)
 

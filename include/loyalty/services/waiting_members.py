@@ -1,16 +1,14 @@
 """The members of a run that wait for it, a range at a time."""
 
 from collections.abc import Callable
-from threading import Lock
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row
 
 from loyalty.store.batch import take_batch
 from loyalty.store.queries import query
-from loyalty.store.side_by_side import work_side_by_side
+from loyalty.store.side_by_side import SIDE_BY_SIDE, one_at_a_time, work_side_by_side
 
-SIDE_BY_SIDE = 2
 FEWEST = 1_000  # fewer are not worth a connection of their own
 Done = TypeVar("Done")
 
@@ -37,7 +35,7 @@ def work_on_waiting(
     stopped. ``alone``: another process that does the same waits for this one. Members whose balance another journey
     has locked have failed.
     """
-    one_by_one = Lock()
+    tell = one_at_a_time(on_batch)
 
     def settle(own: Connection, part: Row[Any]) -> None:
         binds = {"run_id": run_id, **part._mapping}
@@ -47,8 +45,7 @@ def work_on_waiting(
             if not take_batch(own, "lock_batch", binds):
                 return
             done = work(own)
-        with one_by_one:
-            on_batch(done)
+        tell(done)
 
     while ranges := _cut(connection, run_id, size):
         if len(ranges) == 1:

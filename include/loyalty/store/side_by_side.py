@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
 from queue import Empty, SimpleQueue
+from threading import Lock
 from typing import Any, TypeVar
 
 import psycopg
@@ -12,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from loyalty.store.database import connect
 
+SIDE_BY_SIDE = 2  # connections that work at a time, where nobody asks for another number
 PAUSE_SECONDS = 0.2
 Item = TypeVar("Item")
 
@@ -46,6 +48,17 @@ def work_side_by_side(
             _stop(left, walks, connections)
         for walked in walks:
             walked.result()
+
+
+def one_at_a_time(hear: Callable[[Item], object]) -> Callable[[Item], None]:
+    """The same, for work that goes on side by side: it is never called twice at once."""
+    free = Lock()
+
+    def heard(item: Item) -> None:
+        with free:
+            hear(item)
+
+    return heard
 
 
 def _stop(left: SimpleQueue[Item], walks: list[Future[None]], connections: list[Connection]) -> None:
