@@ -136,8 +136,7 @@ def test_a_day_ends_right_although_its_task_was_killed_in_the_middle(
     airflow: Any, histories: Histories, blocked_customer: Connection
 ) -> None:
     run_id = airflow.api.trigger(DAG, partition_key=str(DAY_OF_THE_KILL))
-    assert wait_until(lambda: waiting_port(airflow.ledger) is not None, 60)
-    assert 0 < members(airflow.ledger, "completed") < members(airflow.ledger)
+    assert wait_until(lambda: is_half_way(airflow.ledger) and waiting_port(airflow.ledger) is not None, 120)
     process_at(airflow, waiting_port(airflow.ledger)).send_signal(signal.SIGKILL)
     blocked_customer.rollback()
     assert airflow.wait(DAG, run_id).state == "success"
@@ -172,6 +171,10 @@ def waiting_port(ledger: Engine) -> int | None:
                 "AND wait_event_type = 'Lock' AND wait_event <> 'advisory'"
             )
         )
+
+
+def is_half_way(ledger: Engine) -> bool:
+    return 0 < members(ledger, "completed") < members(ledger)
 
 
 def members(ledger: Engine, state: str | None = None) -> int:

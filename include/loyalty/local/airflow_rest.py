@@ -11,7 +11,7 @@ class RestClient:
     """A client that logs in when it must."""
 
     def __init__(self, url: str, username: str, password: str, transport: httpx.BaseTransport | None = None) -> None:
-        self._client = httpx.Client(base_url=url, timeout=30, trust_env=False, transport=transport)
+        self._client = httpx.Client(base_url=url, timeout=120, trust_env=False, transport=transport)
         self._login = {"username": username, "password": password}
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from loyalty.model.cancellation import CancellationRun
 from loyalty.model.catalog import Catalog
 from loyalty.model.mail import NO_MAIL, Mail
 from loyalty.model.program import Program
-from loyalty.services.chunks import Chunk, Range, cut_chunks, next_range, open_chunk
+from loyalty.services.chunks import Chunk, Range, cut_chunks, next_range, open_chunk, wait_for_other_workers
 from loyalty.services.deactivate_promotions import (
     deactivate_promotions,
     deactivations_are_answered,
@@ -221,6 +221,7 @@ def _walk(connection: Connection, chunk: Chunk, work: Work, size: int, on_batch:
     total, after = Step(0), chunk.first - 1
     while True:
         with connection.begin():
+            wait_for_other_workers(connection, chunk)
             part = next_range(connection, chunk, after, size=size)
             if part is None:
                 return total

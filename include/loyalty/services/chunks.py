@@ -55,6 +55,11 @@ def open_chunk(connection: Connection, run_id: int, number: int) -> Chunk:
     return Chunk(run_id, number, found.first_profile_id, found.last_profile_id, settings)
 
 
+def wait_for_other_workers(connection: Connection, chunk: Chunk) -> None:
+    """Nobody else works on the chunk until this transaction ends."""
+    connection.execute(query("cancel/one_worker"), {"run_id": chunk.run_id, "chunk": chunk.number})
+
+
 def next_range(connection: Connection, chunk: Chunk, after: int, *, size: int) -> Range | None:
     """The next ``size`` members of the chunk after that profile; None where there are no more."""
     binds = {"run_id": chunk.run_id, "after": after, "last": chunk.last, "size": size}
