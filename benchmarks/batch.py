@@ -1,10 +1,11 @@
-"""The batch cancellation: a run, where wanted with customers who spend meanwhile, and runs in a row."""
+"""The batch cancellation: a run; where wanted its preview, customers who spend meanwhile, runs in a row."""
 
 from collections.abc import Iterator
 
 from batch_run import STORY, case_of, program_of
 from customers import FEW, REHEARSAL, make_ledger
 from measure import Bench, Measured
+from preview import Preview
 from repeat import Repeated
 from spend import Spending
 
@@ -18,6 +19,8 @@ def cases(bench: Bench, members: int) -> Iterator[Measured]:
         return
     if "airflow" in options.ways:
         make_ledger(bench.server, options, REHEARSAL, STORY, FEW)
+    if options.preview:
+        yield Preview(made, program)
     yield case_of(made, program)
     if options.spend:
         yield Spending(made, program)

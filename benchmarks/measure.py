@@ -9,16 +9,14 @@ from floor import Floor, prepare_floor, run_floor
 from meter import metered
 from options import Options
 from own_server import copied, postmaster
+from proof import proven
 from sqlalchemy import Connection, Engine
 from stopwatch import Stopwatch
 from through_airflow import Airflow, Asked
 
-from loyalty.errors import LoyaltyError
 from loyalty.local.postgres import EmbeddedPostgres
-from loyalty.services.reconcile import broken, reconcile
-from loyalty.store.database import open_engine, transaction
+from loyalty.store.database import open_engine
 
-MOST_RECONCILED = 100_000
 MEASURED = "measured"  # the database in which things happen; Airflow's connection leads there
 Run = dict[str, Any]
 
@@ -67,14 +65,14 @@ class Case:
     def measure(self, bench: Bench, members: int) -> Run:
         """All ways in turns, so that what else the machine does meets each of them; but Airflow is there for itself."""
         runs: dict[str, list[Run]] = {}
-        for _ in range(bench.options.runs):
+        for to_prove in _last_of(bench.options.runs, members):
             for connections in bench.options.floor_connections:
                 runs.setdefault(f"floor over {connections}", []).append(_floor(bench, self, connections))
             if "command" in bench.options.ways or self.asked is None:
-                runs.setdefault("command", []).append(by_command(bench, self, members))
+                runs.setdefault("command", []).append(_by_command(bench, self, to_prove))
         if "airflow" in bench.options.ways and self.asked:
             runs["airflow"] = list(_by_airflow(bench, self, self.asked, members))
-        checks = next(one["checks"] for found in runs.values() for one in found if "checks" in one)
+        checks = [one["checks"] for found in runs.values() for one in found if "checks" in one][-1]
         compared = {"amid_fewer": self.amid_fewer} if self.amid_fewer else {}
         return {"case": self.name, "checks": checks, **compared, **figures_of(runs)}
 
@@ -96,15 +94,19 @@ def figures_of(runs: dict[str, list[Run]]) -> Run:
     return {"rows": rows, "ways": ways}
 
 
-def by_command(bench: Bench, case: Case, members: int) -> Run:
-    """One run of the command's services."""
+def _last_of(runs: int, members: int) -> Iterator[int | None]:
+    """For each run the members whose ledger is to be proven after it: those of the last one."""
+    yield from (None,) * (runs - 1)
+    yield members
+
+
+def _by_command(bench: Bench, case: Case, to_prove: int | None) -> Run:
     with copied(bench.server, MEASURED, case.made) as url:
         watch, engine = Stopwatch(), open_engine(url, pool_size=8)
         with metered(url, postmaster_of(bench)) as usage:
             case.walk(engine, watch)
             engine.dispose()
-        checks = list(checked(url, case, members))
-    return usage.as_json() | {"steps": watch.as_json(), "checks": checks}
+        return usage.as_json() | {"steps": watch.as_json(), "checks": _checked(bench, case, url, to_prove)}
 
 
 def _floor(bench: Bench, case: Case, connections: int) -> Run:
@@ -112,7 +114,7 @@ def _floor(bench: Bench, case: Case, connections: int) -> Run:
         prepare_floor(url, case.floor)
         with metered(url, postmaster_of(bench)) as usage:
             floor = run_floor(url, case.floor, connections)
-        list(checked(url, case))
+        _checked(bench, case, url)
     return usage.as_json() | floor.as_json()
 
 
@@ -120,30 +122,22 @@ def _by_airflow(bench: Bench, case: Case, asked: Asked, members: int) -> Iterato
     with bench.airflow.running() as pythons:
         with copied(bench.server, MEASURED, case.rehearsal):
             bench.airflow.run(asked)
-        for _ in range(bench.options.runs):
+        for to_prove in _last_of(bench.options.runs, members):
             with copied(bench.server, MEASURED, case.made) as url:
                 with metered(url, postmaster_of(bench), pythons) as usage:
                     run = bench.airflow.run(asked)
-                yield usage.as_json() | run.as_json() | {"checks": list(checked(url, case, members))}
+                yield usage.as_json() | run.as_json() | {"checks": _checked(bench, case, url, to_prove)}
 
 
-def checked(url: str, case: Case, members: int | None = None) -> Iterator[str]:
-    """What holds; where guards were on, of so many members, every invariant, too, unless the ledger is too large."""
+def _checked(bench: Bench, case: Case, url: str, to_prove: int | None = None) -> list[str]:
+    """What holds; also what is proven of a ledger of so many members, on which guards were on."""
     engine = open_engine(url)
     with engine.connect() as connection:
-        yield from case.check(connection)
-    if members and members <= MOST_RECONCILED:
-        yield from fail_where_broken(engine, case.name)
+        checks = case.check(connection)
+    if to_prove:
+        checks += proven(engine, bench.options, to_prove, case.name)
     engine.dispose()
-
-
-def fail_where_broken(engine: Engine, name: str) -> list[str]:
-    """Every invariant holds, which is what is returned; else an error says which do not."""
-    with transaction(engine) as connection:
-        faults = broken(reconcile(connection))
-    if faults:
-        raise LoyaltyError(f"{name}: {faults}")
-    return ["every invariant holds"]
+    return checks
 
 
 def postmaster_of(bench: Bench) -> int:

@@ -25,7 +25,9 @@ class Options:
     floor_connections: tuple[int, ...]
     chunk_size: int | None
     spend: bool
+    preview: bool
     repeat: int
+    prove: bool
     results: Path
 
     def as_json(self) -> dict[str, Any]:
@@ -51,7 +53,9 @@ def read_options(words: Sequence[str] | None = None) -> Options:
     add("--floor-connections", type=_count, nargs="+", default=[1, 2], help="over how many the floor is written")
     add("--chunk-size", type=_count, default=None, help="batch: members of a chunk; as program.yaml says")
     add("--spend", action="store_true", help="batch: measure customers who spend while it runs")
+    add("--preview", action="store_true", help="batch: measure how long it takes to count whom it would be about")
     add("--repeat", type=_count, default=1, help="batch: so many runs in a row on the same database, and nothing else")
+    add("--prove", action="store_true", help="check every invariant, and some customers one by one, at any size")
     add("--results", type=Path, default=RESULTS, help="the folder for the figures")
     given = asked.parse_args(words)
     return Options(
@@ -64,7 +68,9 @@ def read_options(words: Sequence[str] | None = None) -> Options:
         floor_connections=tuple(given.floor_connections),
         chunk_size=given.chunk_size,
         spend=given.spend,
+        preview=given.preview,
         repeat=given.repeat,
+        prove=given.prove,
         results=given.results,
     )
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import batch_run
-from measure import MEASURED, MOST_RECONCILED, Bench, fail_where_broken, postmaster_of
+from measure import MEASURED, Bench, postmaster_of
 from meter import metered
 from own_server import copied
+from proof import proven
 from sqlalchemy import Connection, Engine, text
 from stopwatch import Stopwatch
 
@@ -95,8 +96,7 @@ class Repeated:
                     events = _events(connection)
                 engine.dispose()
                 runs.append(usage.as_json() | {"events": events, "steps": watch.as_json()})
-            if members <= MOST_RECONCILED:
-                checks += fail_where_broken(engine, self.name)
+            checks += proven(engine, bench.options, members, self.name)
         ratio = round(runs[-1]["seconds"] / runs[0]["seconds"], 2)
         return {"case": self.name, "checks": checks, "last_to_first": ratio, "runs": runs}
 

@@ -15,8 +15,9 @@ from typing import Any
 
 import batch_run
 from customers import check
-from measure import MEASURED, MOST_RECONCILED, Bench, fail_where_broken
+from measure import MEASURED, Bench
 from own_server import copied
+from proof import proven
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from stopwatch import Stopwatch
@@ -68,8 +69,7 @@ class Spending:
                 ended = perf_counter()
             with engine.connect() as connection:
                 checks = check(connection, CHECKS)
-            if members <= MOST_RECONCILED:
-                checks += fail_where_broken(engine, self.name)
+            checks += proven(engine, bench.options, members, self.name)
             engine.dispose()
         meanwhile = [one for one in answers if began <= one.asked_at <= ended]
         return {

@@ -54,7 +54,7 @@ CHECKED = {
 
 USUAL = [("--journey", "batch", "import", "--members", "300")]
 THOROUGH = [
-    ("--journey", "batch", "award", "import", "mail", "--members", "300", "--spend"),
+    ("--journey", "batch", "award", "import", "mail", "--members", "300", "--preview", "--spend"),
     ("--members", "300", "--repeat", "2"),
     ("--journey", "rolling", "--members", "100", "300"),
 ]
@@ -88,8 +88,13 @@ def record(results: Path, name: str) -> dict[str, Any]:
 
 
 def measured(results: Path, name: str) -> Iterator[dict[str, Any]]:
-    """The cases of the largest size that are measured by their floors."""
-    yield from (case for case in record(results, name)["sizes"][-1]["cases"] if "ways" in case)
+    """The cases of the largest size that write rows, and are measured by their floors."""
+    cases = record(results, name)["sizes"][-1]["cases"]
+    yield from (case for case in cases if "ways" in case and case["case"] != "segment preview")
+
+
+def batch_cases(results: Path) -> list[dict[str, Any]]:
+    return list(record(results, "batch_cancellation")["sizes"][0]["cases"])
 
 
 @pytest.mark.parametrize("name", EACH)
@@ -117,12 +122,20 @@ def test_what_came_out_was_checked(results: Path, name: str) -> None:
     for case in measured(results, name):
         assert CHECKED[name] in case["checks"]
         assert name == "mail" or "every invariant holds" in case["checks"]
+        assert name == "mail" or "300 customers drawn at random are right, lot by lot" in case["checks"]
+
+
+@pytest.mark.exhaustive
+def test_a_preview_is_measured_by_reading_every_event(results: Path) -> None:
+    preview = next(case for case in batch_cases(results) if case["case"] == "segment preview")
+    assert preview["rows"] == 300 * 10 + 300 // 20
+    assert preview["ways"]["command"]["runs"][0]["steps"].keys() == {"sample", "count"}
+    assert preview["checks"] == ["the segment has whom the making says"]
 
 
 @pytest.mark.exhaustive
 def test_customers_spend_while_a_run_goes_on(results: Path) -> None:
-    spending = record(results, "batch_cancellation")["sizes"][0]["cases"][1]
-    answers = spending["milliseconds"]
+    answers = next(case["milliseconds"] for case in batch_cases(results) if "milliseconds" in case)
     assert answers["before the run"]["count"] > 0
     assert answers["before the run"]["p50"] <= answers["before the run"]["p99"] <= answers["before the run"]["max"]
     assert answers["meanwhile, not locked"]["count"] + answers["meanwhile, locked and refused"]["count"] > 0
