@@ -46,7 +46,7 @@ clean: ## stop everything, and remove .loyalty and .venv
 
 # uv installs in 8 s what takes pip 100 s. Where only pip knows the way (its own index or mirror), pip does it.
 define install
-UV_COMPILE_BYTECODE=1 $(BIN)/uv pip install --python $(BIN)/python -c constraints.txt -e "$(1)" \
+$(BIN)/uv pip install --python $(BIN)/python -c constraints.txt -e "$(1)" \
 	|| $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e "$(1)"
 @touch $@
 endef

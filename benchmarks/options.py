@@ -25,6 +25,7 @@ class Options:
     floor_connections: tuple[int, ...]
     chunk_size: int | None
     spend: bool
+    fewer: int
     preview: bool
     repeat: int
     prove: bool
@@ -32,7 +33,7 @@ class Options:
 
     def as_json(self) -> dict[str, Any]:
         """What the figures depend on."""
-        named = ("seed", "runs", "floor_connections", "chunk_size")
+        named = ("seed", "runs", "floor_connections", "chunk_size", "fewer")
         return {"events_per_member": self.events} | {name: getattr(self, name) for name in named}
 
 
@@ -53,6 +54,13 @@ def read_options(words: Sequence[str] | None = None) -> Options:
     add("--floor-connections", type=_count, nargs="+", default=[1, 2], help="over how many the floor is written")
     add("--chunk-size", type=_count, default=None, help="batch: members of a chunk; as program.yaml says")
     add("--spend", action="store_true", help="batch: measure customers who spend while it runs")
+    add(
+        "--fewer",
+        type=int,
+        choices=(10, 100),
+        default=10,
+        help="rolling: so many times fewer customers for a night as busy",
+    )
     add("--preview", action="store_true", help="batch: measure how long it takes to count whom it would be about")
     add("--repeat", type=_count, default=1, help="batch: so many runs in a row on the same database, and nothing else")
     add("--prove", action="store_true", help="check every invariant, and some customers one by one, at any size")
@@ -68,6 +76,7 @@ def read_options(words: Sequence[str] | None = None) -> Options:
         floor_connections=tuple(given.floor_connections),
         chunk_size=given.chunk_size,
         spend=given.spend,
+        fewer=given.fewer,
         preview=given.preview,
         repeat=given.repeat,
         prove=given.prove,

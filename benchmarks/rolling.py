@@ -1,7 +1,7 @@
 """Nights of rolling expiry: an ordinary one, and the one after thirty that were missed.
 
-One customer in a hundred falls due on the night measured, and as many on each of the thirty days after it. A program a
-tenth as large has as many who fall due in the night, so that the two nights do the same work.
+One customer in a hundred falls due on the night measured, and as many on each of the thirty days after it. A program
+with a part of the customers has as many who fall due in the night, so that the two nights do the same work.
 """
 
 from collections.abc import Iterator
@@ -20,8 +20,7 @@ from loyalty.services import rolling_expiry as journey
 
 MISSED = 30
 DUE_OF = 100  # one customer of so many falls due on each day
-SMALLER = 10
-A_SMALLER_NIGHT = "a night, as many due of a tenth"
+AMID_FEWER = "a night, as many due amid fewer"
 STEPS = {"snapshot": "select", "expire": "expire", "finish": "finish"}
 EVENT = "profile_id, key, action, occurred_at, points, params, run_id, source, recorded_at"
 PART = "BETWEEN :first AND :last"
@@ -80,19 +79,20 @@ CHECKS = {
 
 
 def cases(bench: Bench, members: int) -> Iterator[Case]:
-    """The night in a program of the size and in one a tenth of it, and the night after those that were missed."""
+    """The night in a program of the size and in one with fewer, and the night after those that were missed."""
+    fewer = bench.options.fewer
     night = datetime.now(ZoneInfo(bench_program().timezone)).date() - timedelta(days=MISSED)
     large = {"due_of": DUE_OF, "nights": MISSED + 1, "night": night}
     make_ledger(bench.server, bench.options, "made", STORY, members, **large)
     if "airflow" in bench.options.ways:
         make_ledger(bench.server, bench.options, REHEARSAL, STORY, FEW, **large)
-    has_smaller = members >= SMALLER * SMALLER
-    yield _case("a night", "made", night, amid_fewer=A_SMALLER_NIGHT if has_smaller else None)
+    has_smaller = members >= fewer * fewer
+    yield _case("a night", "made", night, amid_fewer=AMID_FEWER if has_smaller else None)
     yield _case(f"{MISSED} missed days", "made", night + timedelta(days=MISSED))
     if has_smaller:
-        small = {"due_of": DUE_OF // SMALLER, "nights": 1, "night": night}
-        make_ledger(bench.server, bench.options, "made_smaller", STORY, members // SMALLER, **small)
-        yield _case(A_SMALLER_NIGHT, "made_smaller", night)
+        small = {"due_of": DUE_OF // fewer, "nights": 1, "night": night}
+        make_ledger(bench.server, bench.options, "made_smaller", STORY, members // fewer, **small)
+        yield _case(AMID_FEWER, "made_smaller", night)
 
 
 def _case(name: str, made: str, through: date, amid_fewer: str | None = None) -> Case:

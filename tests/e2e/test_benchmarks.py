@@ -37,7 +37,7 @@ WAYS = {
     "batch_cancellation": ({"select", "lock", "deduct", "all chunks, by the clock"}, {"batch cancellation"}),
     "rolling_expiry": (
         {"select", "expire", "finish"},
-        {"a night", "30 missed days", "a night, as many due of a tenth"},
+        {"a night", "30 missed days", "a night, as many due amid fewer"},
     ),
     "award_points": ({"award"}, {"award"}),
     "import_events": ({"stage", "store"}, {"import of CSV", "import of Parquet"}),
