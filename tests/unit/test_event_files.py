@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pyarrow import parquet
 
 from loyalty.errors import LoyaltyError
@@ -17,7 +19,7 @@ from loyalty.services.event_files import EventFile, open_event_file
 from loyalty.services.event_json import json_objects
 from loyalty.services.event_ndjson import ndjson_blocks, read_object
 from loyalty.services.event_parquet import parquet_blocks
-from loyalty.services.event_times import read_time, take_times
+from loyalty.services.event_times import read_time, read_times, take_times
 
 HEADER = "customer_id,action,occurred_at"
 
@@ -234,6 +236,24 @@ def test_what_is_no_time_is_named(text: str) -> None:
     assert utc is local is None
     assert fault is not None
     assert repr(text) in fault
+
+
+NUMBERS = st.integers(0, 99).map("{:02}".format)
+CLOCKS = st.builds("{}-{}-{}{}{}:{}:{}{}".format, st.integers(1890, 2030), NUMBERS, NUMBERS, st.sampled_from("T "),
+                   NUMBERS, NUMBERS, NUMBERS, st.sampled_from(["", ".5", ".123456", ".1234567", ","]))  # fmt: skip
+ZONES = st.sampled_from(["", "Z", "+02:00", "-0530", "-14:59", "+15:00", "+24:00"])
+LIKELY = st.datetimes(datetime(1899, 12, 30), datetime(9999, 12, 31, 23, 59, 59)).map(str)
+
+
+@given(
+    zone=ZONES,
+    more=st.sampled_from([None, "", "2024-05-31", "2024-05-31T10:00:00Z"]),
+    some=st.lists(LIKELY) | st.lists(CLOCKS | LIKELY),
+)
+def test_a_column_of_times_is_read_as_each_of_them(zone: str, more: str | None, some: list[str]) -> None:
+    texts = [*(text + zone for text in some), more]
+    each = [read_time(text) if text is not None else (None, None, None) for text in texts]
+    assert list(zip(*(column.to_pylist() for column in read_times(pa.array(texts, pa.string()))), strict=True)) == each
 
 
 def test_times_of_a_typed_column_need_no_reading() -> None:

@@ -1,6 +1,7 @@
 """Times of occurrence, read from text: those with an offset are instants, those without are local."""
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -11,11 +12,24 @@ TIME = pa.timestamp("us")
 EARLIEST, LATEST = datetime(1900, 1, 1), datetime(9999, 12, 30)
 # Only what cannot be taken for anything else: fromisoformat alone would read 20240101 and 2024-W01 as well.
 SHAPE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?(Z|[+-]\d{2}(:?\d{2})?)?)?", re.ASCII)
+# Of that, what machines write: instants, and times of clocks. Arrow reads it in a tenth of the time, and the same.
+WRITTEN = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d{1,6})?"
+SORTS = {WRITTEN + r"(Z|[+-](0\d|1[0-4]):[0-5]\d)$": pa.timestamp("us", "UTC"), WRITTEN + "$": TIME}
 Times = tuple[pa.Array, pa.Array, pa.Array]
 
 
 def read_times(texts: pa.Array) -> Times:
     """For each text the time in UTC, or the local time, or what is wrong with it; all null for a null."""
+    for written, kind in SORTS.items():
+        if pc.all(pc.match_substring_regex(texts, written)).as_py():
+            with suppress(pa.ArrowInvalid):  # a 30th of February
+                times = take_times(texts.cast(kind))
+                if times[2].null_count == len(texts):
+                    return times
+    return _read_apart(texts)
+
+
+def _read_apart(texts: pa.Array) -> Times:
     # Many rows share a time (a day's closing, a batch of the till): each text is read once per block.
     encoded = texts.dictionary_encode()
     read = [read_time(text) for text in encoded.dictionary.to_pylist()]
