@@ -257,8 +257,8 @@ BEGIN
     LEFT JOIN loyalty.action USING (action)
     LEFT JOIN loyalty.profile USING (profile_id)  -- an account comes with it, and none of them ever goes
     WHERE profile.profile_id IS NULL
-       OR e.points IS DISTINCT FROM loyalty.balance_effect(action.effect, loyalty.points_of(e.params -> action.parameter))
-       OR (action.effect <> 'none' AND e.points IS NULL)
+       OR CASE WHEN coalesce(action.effect, 'none') = 'none' THEN e.points IS NOT NULL ELSE e.points IS NULL OR e.points
+               IS DISTINCT FROM loyalty.balance_effect(action.effect, loyalty.points_of(e.params -> action.parameter)) END
     LIMIT 1;
     IF FOUND AND wrong.unknown THEN
         RAISE EXCEPTION 'an event of % is about a profile that does not exist', wrong.action
