@@ -1,6 +1,5 @@
 """How numbers, days and links are written in a message: filters for templates."""
 
-from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
@@ -36,17 +35,18 @@ def money(context: Context, points: int) -> str:
 @pass_context
 def link(context: Context, url: str) -> str:
     """The link, telling where its visitor comes from."""
-    return tracked(url, context["message"]["utm"])
+    return tracked(url, tuple(context["message"]["utm"].items()))
 
 
 WORDING = {"number": number, "day": day, "money": money, "link": link}
 
 
-def tracked(url: str, utm: Mapping[str, str]) -> str:
+@lru_cache(maxsize=10_000)
+def tracked(url: str, utm: tuple[tuple[str, str], ...]) -> str:
     """The link with these parameters; those that it has already stay."""
     parts = urlsplit(url)
     given = parse_qsl(parts.query, keep_blank_values=True)
-    added = [(name, value) for name, value in utm.items() if name not in dict(given)]
+    added = [(name, value) for name, value in utm if name not in dict(given)]
     return urlunsplit(parts._replace(query=urlencode([*given, *added])))
 
 

@@ -96,6 +96,6 @@ def test_what_is_no_address_gets_no_mail(address: str) -> None:
 
 
 def test_a_link_tells_where_its_visitor_comes_from() -> None:
-    utm = {"utm_source": "loyalty", "utm_campaign": "x y"}
+    utm = (("utm_source", "loyalty"), ("utm_campaign", "x y"))
     assert tracked("https://s.org/a?b=1#c", utm) == "https://s.org/a?b=1&utm_source=loyalty&utm_campaign=x+y#c"
     assert tracked("https://s.org/?utm_source=mine", utm) == "https://s.org/?utm_source=mine&utm_campaign=x+y"
