@@ -115,7 +115,7 @@ def test_a_retry_goes_on_where_the_task_stopped(
     monkeypatch.setattr(ExpirePoints, "_tell", crash_at_the_second_batch)
     ended = run("rolling_expiry", key=str(DAY))
     assert (ended.state, ended.tries["expire_points"]) == ("success", 2)
-    assert calls == [2, 2, 1]
+    assert sorted(calls) == [1, 2, 2]  # two ranges are worked on side by side, so the last may end before the second
     assert recorded(database) == demanded(customers, DAY)
 
 
