@@ -121,12 +121,13 @@ class Ledger:
         for event in self.until(day):
             life = found.setdefault(event["profile_id"], Life())
             lot, kind = self._place(event)
-            if lot is None:
+            due, begins = self._terms(self.by_key[event["profile_id"], lot]) if lot else (None, day)
+            # What is taken from a lot before there is one is a loss until then.
+            if lot is None or (event["points"] < 0 and begins > day):
                 losing = -event["points"]
-                life.losses.append((event["occurred_at"], kind == "expired", event["key"], kind, losing))
+                life.losses.append((event["occurred_at"], kind == "expired", event["key"], kind or "redeemed", losing))
             else:
-                due, at = self._terms(self.by_key[event["profile_id"], lot])
-                life.lots.setdefault(lot, [due, at, 0])[2] += event["points"]
+                life.lots.setdefault(lot, [due, begins, 0])[2] += event["points"]
         return found
 
     def _place(self, event: Mapping[str, Any]) -> tuple[Any, str]:

@@ -102,8 +102,8 @@ def _close(connection: Connection, program: Program, first: date, last: date, on
     for after, up_to in slices(connection):
         connection.execute(query("books/draft_entries"), {"last": last, "after": after, "up_to": up_to})
         connection.execute(query("books/measure_entries"))
-        connection.execute(query("books/draft_ageing"), {"first": first})
-        connection.execute(query("books/draft_cohorts"))
+        connection.execute(query("books/draft_ageing"), span)
+        connection.execute(query("books/draft_cohorts"), {"last": last})
         connection.execute(query("books/clear_entries"))
         if on_slice:
             on_slice(up_to)

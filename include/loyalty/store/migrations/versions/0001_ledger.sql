@@ -517,6 +517,7 @@ WITH fact AS (
                WHEN action.effect = 'adjust' THEN coalesce(e.params ->> 'expires_on', target.params ->> 'expires_on')::date
            END AS due_on,
            CASE WHEN action.effect = 'reverse' OR kind.effect IN ('earn', 'adjust') THEN target.key ELSE e.key END AS lot_key,
+           CASE WHEN action.effect = 'reverse' OR kind.effect IN ('earn', 'adjust') THEN target.occurred_at ELSE e.occurred_at END AS opened_at,
            CASE WHEN action.effect IN ('expire', 'restore') THEN e.params ->> 'midnight' END::date AS midnight
     FROM loyalty.event AS e
     JOIN loyalty.action ON action.action = e.action AND action.effect <> 'none'
@@ -534,16 +535,16 @@ SELECT profile_id, key, action, effect, occurred_at, recorded_at, points, side, 
        CASE WHEN side = 'collected' THEN due_on END AS due_on,
        CASE WHEN side = 'collected' AND effect = 'reverse' AND due_on IS NOT NULL THEN greatest(due_on, loyalty.day_after(at, zone))
             WHEN side = 'collected' THEN due_on END AS matures_on,
-       CASE WHEN side = 'collected' THEN lot_key END AS lot_key
+       CASE WHEN side = 'collected' THEN lot_key END AS lot_key, CASE WHEN side = 'collected' THEN opened_at END AS opened_at
 FROM fact;
 COMMENT ON VIEW loyalty.points_entry IS
-    'Each points event as one entry on a side of the account: what was collected, used or expired, from which midnight on, and when it is due.';
+    'Each points event as one entry on a side of the account: what was collected (into which lot, and since when there is one), used or expired, from which midnight on, and when it is due.';
 
 CREATE VIEW loyalty.lot AS
 WITH lost AS (
     SELECT profile_id, sum(amount) AS points FROM loyalty.points_entry WHERE side <> 'collected' GROUP BY profile_id
 ), earned AS (
-    SELECT profile_id, lot_key, min(at) AS earned_at, min(due_on) AS due_on, sum(amount) AS points
+    SELECT profile_id, lot_key, min(opened_at) AS earned_at, min(due_on) AS due_on, sum(amount) AS points
     FROM loyalty.points_entry WHERE side = 'collected' GROUP BY profile_id, lot_key
 ), stacked AS (
     SELECT earned.*, sum(earned.points) OVER (

@@ -49,7 +49,7 @@ SELECT loyalty.watch_events('AFTER INSERT', 'b_count_points', 'count_points()');
 CREATE VIEW loyalty.booked_entry AS
 SELECT entry.profile_id, entry.key, loyalty.book_day(entry.occurred_at, program.timezone) AS day,
        CASE WHEN entry.side = 'expired' THEN 'expire' ELSE entry.effect END AS effect, entry.points, entry.side, entry.amount,
-       entry.occurred_at, entry.at, entry.due_on, entry.lot_key
+       entry.occurred_at, entry.due_on, entry.lot_key, entry.opened_at
 FROM loyalty.points_entry AS entry CROSS JOIN loyalty.program;
 COMMENT ON VIEW loyalty.booked_entry IS 'Each points event with the day of the books that it occurred on, and the effect under which it is counted.';
 

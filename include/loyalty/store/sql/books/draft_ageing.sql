@@ -1,11 +1,19 @@
 -- Of a slice of the customers, from their entries, lot by lot: by how much the points due in each month (null: the debts) change on each day from the
 -- first to the last; what was before is of the first. All losses are charged to the points that are due soonest, as in loyalty.lot:
 -- what a month still holds is what is left of it and all months before, less what was left of those. It reads no counter.
+-- What is taken from a lot before there is one is a loss like any other until then.
 INSERT INTO draft_ageing (day, due_month, points)
-WITH entry AS (
-    SELECT profile_id, greatest(day, CAST(:first AS date)) AS day, amount,
+WITH told AS (
+    SELECT profile_id, day, opens_on, amount,
            CASE WHEN side = 'collected' THEN coalesce(date_trunc('month', due_on)::date, date '9999-12-01') END AS due_month
     FROM draft_entry
+), part AS (
+    SELECT profile_id, day, amount, due_month FROM told WHERE opens_on IS NULL
+    UNION ALL SELECT profile_id, day, -amount, NULL FROM told WHERE opens_on IS NOT NULL
+    UNION ALL SELECT profile_id, opens_on, amount, NULL FROM told WHERE opens_on <= CAST(:last AS date)
+    UNION ALL SELECT profile_id, opens_on, amount, due_month FROM told WHERE opens_on <= CAST(:last AS date)
+), entry AS (
+    SELECT profile_id, greatest(day, CAST(:first AS date)) AS day, amount, due_month FROM part
 ), step AS (
     SELECT profile_id, day,
            sum(coalesce(sum(amount) FILTER (WHERE due_month IS NULL), 0)) OVER (PARTITION BY profile_id ORDER BY day) AS lost

@@ -1,19 +1,22 @@
 -- Of a slice of the customers: what became, by the end of the day, of the points earned in each month. The losses of a customer lie
 -- on the stack of the lots, soonest due first, in the order of time; what of a lot an expiry or a cancellation covers is its own, and
--- all other losses are redeemed. What lies outside every lot (debts, returns of what was never earned) is of the month 0001-01-01.
+-- all other losses are redeemed, and so is what was taken from lots that begin after that day. What lies outside every lot (debts, returns of what was never earned) is of the month 0001-01-01.
 INSERT INTO draft_cohort (earned_month, earned, expired, cancelled, remaining)
 WITH entry AS (
-    SELECT draft_entry.*, CASE WHEN effect IN ('cancel', 'restore') THEN 'cancel' ELSE effect END AS kind FROM draft_entry
+    SELECT draft_entry.*, CASE WHEN effect IN ('cancel', 'restore') THEN 'cancel' ELSE effect END AS kind,
+           side = 'collected' AND coalesce(opens_on <= CAST(:last AS date), true) AS is_of_lot
+    FROM draft_entry
 ), lot AS (
-    SELECT profile_id, lot_key, min(at) AS earned_at, min(due_on) AS due_on, sum(amount) AS points
-    FROM entry WHERE side = 'collected' GROUP BY profile_id, lot_key
+    SELECT profile_id, lot_key, min(opened_at) AS earned_at, min(due_on) AS due_on, sum(amount) AS points
+    FROM entry WHERE is_of_lot GROUP BY profile_id, lot_key
 ), stack AS (
     SELECT lot.*, sum(points) OVER (PARTITION BY profile_id ORDER BY due_on NULLS LAST, earned_at, lot_key ROWS UNBOUNDED PRECEDING) AS top
     FROM lot
 ), loss AS (
     SELECT profile_id, kind, amount,
-           sum(amount) OVER (PARTITION BY profile_id ORDER BY occurred_at, side, key ROWS UNBOUNDED PRECEDING) AS reach
-    FROM entry WHERE side <> 'collected'
+           sum(amount) OVER (PARTITION BY profile_id ORDER BY occurred_at, side <> 'expired', key ROWS UNBOUNDED PRECEDING) AS reach
+    FROM (SELECT profile_id, kind, occurred_at, side, key, CASE side WHEN 'collected' THEN -amount ELSE amount END AS amount
+          FROM entry WHERE NOT is_of_lot) AS taken
 ), lost AS (
     SELECT profile_id, sum(amount) AS points FROM loss GROUP BY profile_id
 ), covered AS (
