@@ -21,17 +21,18 @@ from loyalty.services.refusals import RefusedError
 from side_by_side import overtaken
 
 DAY = timedelta(days=1)
-EXTRA = [
-    {"name": "soon", "title": "From tomorrow", "required_points": 10, "valid_from": (now() + DAY).date()},
-    {"name": "over", "title": "Until yesterday", "required_points": 10, "valid_to": (now() - DAY).date()},
-    {"name": "short", "title": "For a day", "required_points": 10, "valid_days": 1},
-    {"name": "today", "title": "Until today", "required_points": 10, "valid_days": 9, "valid_to": now().date()},
-]
 
 
 @pytest.fixture
 def program() -> Program:
-    return program_of(promotions=[*PROMOTIONS, *EXTRA])
+    today = now().date()
+    extra = [
+        {"name": "soon", "title": "From tomorrow", "required_points": 10, "valid_from": today + DAY},
+        {"name": "over", "title": "Until yesterday", "required_points": 10, "valid_to": today - DAY},
+        {"name": "short", "title": "For a day", "required_points": 10, "valid_days": 1},
+        {"name": "today", "title": "Until today", "required_points": 10, "valid_days": 9, "valid_to": today},
+    ]
+    return program_of(promotions=[*PROMOTIONS, *extra])
 
 
 @pytest.fixture

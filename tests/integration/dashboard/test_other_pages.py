@@ -17,7 +17,9 @@ from loyalty.services.insights.definitions import sample
 from loyalty.services.read_books import closed_days, months
 from watching import ask, text_of, values
 
-TODAY = datetime.now(UTC).date()
+
+def today() -> date:
+    return datetime.now(UTC).date()
 
 
 def held(connection: Connection) -> int:
@@ -43,7 +45,7 @@ def activate_at_once(connection: Connection, name: str, promotion: str) -> None:
 
 
 def settled(connection: Connection, program: Program) -> None:
-    settle(connection, program, TODAY)
+    settle(connection, program, today())
 
 
 def test_an_empty_ledger_has_pages_that_say_so(client: Client) -> None:
@@ -64,7 +66,7 @@ def test_the_program_page_agrees_with_balances_books_and_calendar(
         count_calendar(connection)
     cards = values(f'<section id="cards">{ask(client, "/ui/program")}</section>', "cards")
     assert cards["Points outstanding"] == held(connection)
-    close_days(connection, program, first=None, last=TODAY - timedelta(days=1))
+    close_days(connection, program, first=None, last=today() - timedelta(days=1))
     page = ask(client, "/ui/program")
     with connection.begin():
         booked = months(closed_days(connection, None, None))
@@ -93,7 +95,7 @@ def test_the_calendar_shows_what_expires_when(client: Client, connection: Connec
         count_calendar(connection)
         ahead = connection.scalar(
             text("SELECT sum(remaining)::bigint FROM loyalty.lot WHERE remaining > 0 AND due_on <= :last"),
-            {"last": TODAY + timedelta(days=90)},
+            {"last": today() + timedelta(days=90)},
         )
     page = ask(client, "/ui/program")
     assert f'<dt>Expire within 90 days</dt><dd><data value="{ahead}">' in page
@@ -104,11 +106,11 @@ def test_a_missed_midnight_is_told_with_the_command_that_makes_it_up(
     client: Client, connection: Connection, program: Program
 ) -> None:
     history(connection)
-    settle(connection, program, TODAY - timedelta(days=3))
+    settle(connection, program, today() - timedelta(days=3))
     page = text_of(ask(client, "/ui/program"))
-    first = date.isoformat(TODAY - timedelta(days=2))
+    first = date.isoformat(today() - timedelta(days=2))
     assert "3 midnights have passed" in page
-    command = f"airflow backfill create --dag-id rolling_expiry --from-date {first} --to-date {TODAY}T23:59:59"
+    command = f"airflow backfill create --dag-id rolling_expiry --from-date {first} --to-date {today()}T23:59:59"
     assert command in page
 
 
