@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -225,6 +226,11 @@ EXPIRE: dict[str, tuple[tuple[str, ...], str]] = {
 def test_expire_refuses_what_it_cannot_do(terminal: Terminal, case: str) -> None:
     words, said = EXPIRE[case]
     assert said in terminal.fails("expire", *words)
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    said = CliRunner().invoke(app, ["--version"])
+    assert (said.exit_code, said.output) == (0, f"loyalty {metadata.version('loyalty-expiry')}\n")
 
 
 def test_an_unknown_customer(terminal: Terminal) -> None:

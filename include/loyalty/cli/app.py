@@ -1,6 +1,7 @@
 """The command line as a whole: its commands, and how a fault is told."""
 
-from typing import Any
+from importlib.metadata import version
+from typing import Annotated, Any
 
 import typer
 from sqlalchemy.exc import DBAPIError
@@ -49,6 +50,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Loyalty points: what earns them, what they are, and how they are taken away correctly.",
 )
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"loyalty {version('loyalty-expiry')}")
+        raise typer.Exit
+
+
+@app.callback()
+def loyalty(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
+    """Loyalty points: what earns them, what they are, and how they are taken away correctly."""
+
+
 parts = (
     intake,
     front_door,
