@@ -2,7 +2,8 @@
 
 ## What it does
 `select_members` freezes the segment *points to expire* as of the business date ▸ `expire_points` settles each member
-under the account's lock and commits batch by batch ▸ `reconcile` checks every invariant for the run's members ▸
+under the account's lock and commits batch by batch; whose balance a cancellation has locked fails (`balance_locked`),
+and is settled by the next run, under the same dates ▸ `reconcile` checks every invariant for the run's members ▸
 `send_mail` tells those who lost points how many, where program.yaml has a campaign for it ▸ `report` writes the totals.
 All of it is computed in PostgreSQL; Airflow carries ids and sums.
 
