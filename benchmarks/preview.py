@@ -16,6 +16,7 @@ from loyalty.model.program import Program
 from loyalty.services import batch_cancellation as journey
 from loyalty.services.insights.definitions import sample
 from loyalty.store.database import open_engine, transaction
+from loyalty.store.temporary import keep_rows
 
 SEGMENT = AMOUNT = "points_to_cancel"
 # Every event read and added up to its customer, and nothing asked of it.
@@ -53,13 +54,12 @@ class Preview:
         program, catalog = journey.catalog_of_run(load_catalog, self.program, settings)
         now = connection.scalar(select(func.clock_timestamp()))
         amount = catalog.value(AMOUNT)
-        chosen = compile_segment(catalog, program, catalog.segment(SEGMENT), [amount]).subquery()
+        segment = compile_segment(catalog, program, catalog.segment(SEGMENT), [amount]).params(as_of=now)
         with watch.lap("sample"):
             sample(connection, catalog, program, catalog.segment(SEGMENT), now)
         with watch.lap("count"):
-            counted = connection.execute(
-                select(func.count(), func.sum(chosen.c[AMOUNT])).select_from(chosen), {"as_of": now}
-            ).one()
+            chosen = keep_rows(connection, "chosen", segment)
+            counted = connection.execute(select(func.count(), func.sum(chosen.c[AMOUNT])).select_from(chosen)).one()
         expected = connection.execute(MADE).one()
         if tuple(counted) != tuple(expected):
             raise LoyaltyError(f"{self.name}: {tuple(counted)} members and points, and {tuple(expected)} were made")
