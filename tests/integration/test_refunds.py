@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
 
 import oracle
 from effort import examples
@@ -120,6 +121,30 @@ def test_a_refund_takes_no_more_than_a_correction_has_left(connection: Connectio
     awarded = shop.award()
     assert (awarded.reversed, awarded.not_taken) == (20, 80)
     assert shop.balance == 500
+
+
+def test_a_correction_takes_no_more_than_a_refund_has_left(connection: Connection) -> None:
+    shop = Shop(connection, with_rules(PURCHASE))
+    shop.happens("transaction.charge", orderID="A", totalAmount=100)
+    shop.happens("transaction.refund", day=1, orderID="A", totalAmount=70)
+    shop.award()
+    shop.happens("points.gift", points=500)
+    award = connection.scalar(text("SELECT key FROM loyalty.event WHERE action = 'points.loyalty'"))
+    connection.rollback()
+    with pytest.raises(DBAPIError, match="takes 50 more than is left of what it corrects"):
+        shop.happens("points.adjust", day=2, points=-80, refers_to=award)
+    shop.happens("points.adjust", day=2, points=-30, refers_to=award)
+    assert shop.balance == 500
+
+
+def test_a_correction_of_what_was_spent_is_no_matter_of_lots(connection: Connection) -> None:
+    shop = Shop(connection, with_rules(PURCHASE))
+    shop.happens("points.gift", points=500)
+    shop.happens("client.activatePromotion", day=1, points=50)
+    spent = connection.scalar(text("SELECT key FROM loyalty.event WHERE action = 'client.activatePromotion'"))
+    connection.rollback()
+    shop.happens("points.adjust", day=2, points=-80, refers_to=spent)
+    assert shop.balance == 500 - 50 - 80
 
 
 # What is left of an award --------------------------------------------------------------------------------------------

@@ -144,8 +144,9 @@ class Teller:
     def _reverse(self, fact: Fact, at: datetime) -> None:
         if self.earned:
             key, earning, earned_at = self.earned[fact.of % len(self.earned)]
-            at, points = max(at, earned_at), min(fact.points, self.left[key])
-            entry = oracle.Entry(at, "collected", -points, KINDS[earning.kind], earned_at)
+            points = min(fact.points, self.left[key])
+            # Nothing is taken from an earning before there is one, whatever the refund's own date.
+            entry = oracle.Entry(max(at, earned_at), "collected", -points, KINDS[earning.kind], earned_at)
             if self._record("points.reverse", at, points, entry, refers_to=key):
                 self.left[key] -= points
 

@@ -377,25 +377,30 @@ BEGIN
         RAISE EXCEPTION 'the balance of customer % would be %, beyond the largest number that is kept (2^53)',
             broke.customer_id, broke.balance USING ERRCODE = 'check_violation';
     END IF;
-    IF NOT EXISTS (SELECT FROM added JOIN loyalty.action USING (action) WHERE action.effect = 'reverse') THEN
+    IF NOT EXISTS (
+        SELECT FROM added JOIN loyalty.action USING (action)
+        WHERE action.effect IN ('reverse', 'adjust') AND added.points < 0 AND added.refers_to IS NOT NULL) THEN
         RETURN NULL;
     END IF;
-    -- What is left of an earning is asked here, where the account is ours.
-    SELECT profile.customer_id, e.action, lot.points INTO broke
+    -- What is left of an earning, or of points given, is asked here, where the account is ours.
+    SELECT profile.customer_id, e.action, CASE e.effect WHEN 'reverse' THEN 'reverses' ELSE 'corrects' END AS does, lot.points INTO broke
     FROM (
-        SELECT DISTINCT added.profile_id, added.refers_to, added.action
-        FROM added JOIN loyalty.action ON action.action = added.action AND action.effect = 'reverse' WHERE added.points < 0
+        SELECT DISTINCT added.profile_id, added.refers_to, added.action, action.effect
+        FROM added JOIN loyalty.action ON action.action = added.action AND action.effect IN ('reverse', 'adjust')
+        WHERE added.points < 0 AND added.refers_to IS NOT NULL
     ) AS e
     CROSS JOIN LATERAL (
-        SELECT sum(p.points) AS points FROM loyalty.event AS p JOIN loyalty.action AS kind USING (action)
+        SELECT sum(p.points) AS points,
+               bool_or(p.key = e.refers_to AND (kind.effect = 'earn' OR (kind.effect = 'adjust' AND p.points > 0))) AS is_lot
+        FROM loyalty.event AS p JOIN loyalty.action AS kind USING (action)
         WHERE p.profile_id = e.profile_id
           AND (p.key = e.refers_to OR (p.refers_to = e.refers_to AND kind.effect IN ('reverse', 'adjust')))
     ) AS lot
     JOIN loyalty.profile ON profile.profile_id = e.profile_id
-    WHERE coalesce(lot.points, -1) < 0
+    WHERE coalesce(lot.points < 0 AND (lot.is_lot OR e.effect = 'reverse'), true)
     LIMIT 1;
     IF FOUND THEN
-        RAISE EXCEPTION '% of customer % takes % more than is left of what it reverses', broke.action, broke.customer_id, -broke.points
+        RAISE EXCEPTION '% of customer % takes % more than is left of what it %', broke.action, broke.customer_id, -broke.points, broke.does
             USING ERRCODE = 'check_violation';
     END IF;
     RETURN NULL;
@@ -502,7 +507,12 @@ EXECUTE FUNCTION loyalty.refuse('runs are never deleted');
 CREATE VIEW loyalty.points_entry AS
 WITH fact AS (
     SELECT e.profile_id, e.key, e.action, action.effect, e.points, e.occurred_at, e.recorded_at, program.timezone AS zone,
-           CASE WHEN action.effect = 'adjust' AND kind.effect <> 'none' THEN target.occurred_at ELSE e.occurred_at END AS at,
+           CASE
+               WHEN action.effect = 'adjust' AND kind.effect <> 'none' THEN target.occurred_at
+               -- Nothing is taken from an earning before there is one.
+               WHEN action.effect = 'reverse' THEN greatest(e.occurred_at, target.occurred_at)
+               ELSE e.occurred_at
+           END AS at,
            CASE
                WHEN action.effect IN ('earn', 'reverse') THEN 'collected'
                WHEN action.effect = 'expire' OR (action.effect = 'restore' AND kind.effect = 'expire') THEN 'expired'
