@@ -163,6 +163,7 @@ REFERENCES = "event_id,customer_id,action,occurred_at,points,reverses,corrects,e
         ("r,1,points.adjust,2024-05-02,5,,gone,", 'corrects "gone" is the event_id of no event'),
         ("r,1,points.adjust,2024-05-02,5,,,31.12.2024", 'expires_on "31.12.2024" is no date'),
         ("r,1,points.adjust,2024-05-02,5,,,2024-02-30", 'expires_on "2024-02-30" is no date'),
+        ("r,1,points.adjust,2024-05-02,5,,,2024-05-02", 'expires_on "2024-05-02" is not after the day'),
         ("r,1,points.adjust,2024-05-02,5,,x1,", "whose own expires_on is no date"),
     ],
 )
@@ -194,6 +195,33 @@ def test_references_are_found_in_the_ledger_and_anywhere_in_the_file(ledger: Eng
     assert counts(load(ledger, lines(tmp_path, *rows, header=REFERENCES))) == (5, 0, 5, 0)
     assert balances(ledger) == {"1": 10}
     assert ask(ledger, "SELECT count(*) FROM loyalty.points_entry") == [6]
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_corrections_and_reversals_take_no_more_than_was_there(
+    ledger: Engine, tmp_path: Path, *, together: bool
+) -> None:
+    before = [
+        "e0,1,points.loyalty,2024-05-01,100,,,",
+        "e1,1,points.loyalty,2024-05-01,5,,,",
+        "g1,1,points.adjust,2024-05-01,4,,,",
+        "l1,1,points.adjust,2024-05-01,-2,,,",
+    ]
+    rows = [
+        "r1,1,points.reverse,2024-05-02,5,e1,,",
+        "a1,1,points.adjust,2024-05-03,-1,,e1,",
+        "a2,1,points.adjust,2024-05-03,-3,,g1,",
+        "a3,1,points.adjust,2024-05-04,-3,,g1,",
+        "a4,1,points.adjust,2024-05-04,-3,,l1,",
+    ]
+    if not together:
+        assert counts(load(ledger, lines(tmp_path, *before, header=REFERENCES))) == (4, 4, 0, 0)
+    outcome = load(ledger, lines(tmp_path, *(before if together else ()), *rows, header=REFERENCES))
+    assert outcome.rejected == 2
+    said = " ".join(rejected(outcome).values())
+    assert 'points.adjust "a1" of customer "1": corrects "e1", and takes 1 more than is left of it' in said
+    assert 'points.adjust "a3" of customer "1": corrects "g1", and takes 2 more than is left of it' in said
+    assert balances(ledger) == {"1": 100 + 5 + 4 - 2 - 5 - 3 - 3}
 
 
 def test_an_expiry_is_not_corrected(ledger: Engine, tmp_path: Path) -> None:

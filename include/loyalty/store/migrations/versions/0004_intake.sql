@@ -115,6 +115,8 @@ BEGIN
                    THEN right(expires_on, 2)::int <= extract(day FROM (left(expires_on, 7) || '-01')::date + interval '1 month -1 day')
                    ELSE false END
                THEN format('expires_on %s is no date: write it like 2024-05-31', to_json(expires_on))
+               WHEN effect = 'adjust' AND refers_to_id IS NULL AND points > 0 AND loyalty.midnight(expires_on::date, timezone) <= occurred_at
+               THEN format('expires_on %s is not after the day on which the points are given: points cannot expire before there are any', to_json(expires_on))
            END
     FROM (
         SELECT read.*, action.effect, action.parameter,
@@ -126,7 +128,7 @@ BEGIN
                     THEN nullif(read.params ->> 'activation', '') END AS refers_to_id,
                CASE action.effect WHEN 'adjust' THEN read.params ->> 'expires_on' END AS expires_on
         FROM (
-            SELECT r.row_number, r.fault, nullif(r.customer_id, '') AS customer_id, nullif(r.action, '') AS action,
+            SELECT r.row_number, r.fault, program.timezone, nullif(r.customer_id, '') AS customer_id, nullif(r.action, '') AS action,
                    coalesce(timezone('UTC', r.utc_time), loyalty.local_instant(r.local_time, program.timezone)) AS occurred_at,
                    nullif(r.event_id, '') AS event_id, coalesce(r.source, '') AS source,
                    CASE
@@ -430,8 +432,7 @@ BEGIN
         WHERE running.row_number = e.row_number
           AND ((running.points > 0 AND running.balance > 9007199254740992) OR (running.points < 0 AND running.balance < running.floor));
         GET DIAGNOSTICS found_any = ROW_COUNT;
-        -- Per earning of which more would be reversed than is left of it (its points, corrected, less earlier reversals): the latest
-        -- reversals of this file.
+        -- Per earning, or gift, of which more would be reversed and corrected away than is left of it: the latest such rows of this file.
         WITH pending AS (
             SELECT e.row_number, e.customer_id, e.effect, e.occurred_at, e.points, e.key, e.refers_to
             FROM intake_event AS e
@@ -440,23 +441,28 @@ BEGIN
         ), taken AS (
             SELECT pending.*, profile.profile_id, sum(pending.points) OVER (
                 PARTITION BY pending.customer_id, pending.refers_to ORDER BY pending.occurred_at, pending.row_number) AS running
-            FROM pending JOIN intake_profile AS profile USING (customer_id) WHERE pending.effect = 'reverse'
+            FROM pending JOIN intake_profile AS profile USING (customer_id)
+            WHERE pending.effect IN ('reverse', 'adjust') AND pending.refers_to IS NOT NULL AND pending.points < 0
         ), told AS (
-            SELECT taken.row_number, coalesce(filed.points, 0) + coalesce(known.points, 0) + taken.running AS left_over
+            SELECT taken.row_number, CASE taken.effect WHEN 'reverse' THEN 'reverses' ELSE 'corrects' END AS does,
+                   coalesce(filed.points, 0) + coalesce(known.points, 0) + taken.running AS left_over
             FROM taken
             LEFT JOIN (
-                SELECT customer_id, CASE effect WHEN 'adjust' THEN refers_to ELSE key END AS earning, sum(points) AS points
-                FROM pending WHERE effect = 'earn' OR (effect = 'adjust' AND refers_to IS NOT NULL) GROUP BY 1, 2
-            ) AS filed ON filed.customer_id = taken.customer_id AND filed.earning = taken.refers_to
+                SELECT customer_id, CASE WHEN effect = 'adjust' AND refers_to IS NOT NULL THEN refers_to ELSE key END AS lot,
+                       sum(points) AS points, bool_or(effect = 'earn' OR refers_to IS NULL) AS is_lot
+                FROM pending WHERE effect IN ('earn', 'adjust') AND points > 0 GROUP BY 1, 2
+            ) AS filed ON filed.customer_id = taken.customer_id AND filed.lot = taken.refers_to
             CROSS JOIN LATERAL (
-                SELECT sum(p.points) AS points
+                SELECT sum(p.points) AS points,
+                       bool_or(p.key = taken.refers_to AND (kind.effect = 'earn' OR (kind.effect = 'adjust' AND p.points > 0))) AS is_lot
                 FROM loyalty.event AS p JOIN loyalty.action AS kind USING (action)
                 WHERE p.profile_id = taken.profile_id
                   AND (p.key = taken.refers_to OR (p.refers_to = taken.refers_to AND kind.effect IN ('reverse', 'adjust'))) OFFSET 0
             ) AS known
+            WHERE taken.effect = 'reverse' OR filed.is_lot OR known.is_lot
         )
-        UPDATE intake_event AS e SET code = 'conflict', reason = format('%s%s of customer %s: reverses %s, and takes %s more than is left of it', e.action, ' ' || to_json(e.event_id),
-            to_json(e.customer_id), to_json(e.params ->> 'reverses'), -told.left_over)
+        UPDATE intake_event AS e SET code = 'conflict', reason = format('%s%s of customer %s: %s %s, and takes %s more than is left of it', e.action, ' ' || to_json(e.event_id),
+            to_json(e.customer_id), told.does, to_json(e.params ->> told.does), -told.left_over)
         FROM told WHERE told.row_number = e.row_number AND told.left_over < 0;
         GET DIAGNOSTICS found_more = ROW_COUNT;
         EXIT WHEN found_any + found_more = 0;
