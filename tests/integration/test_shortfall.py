@@ -14,6 +14,7 @@ from loyalty.services.rolling_expiry import run_rolling_expiry
 PROGRAM = program_of(validity={"points.loyalty": 10})
 EARNED = datetime(2026, 1, 1, tzinfo=UTC)
 DUE = date(2026, 1, 11)
+LOCK = text("UPDATE loyalty.account SET lock_expires_at = CAST(:until AS timestamptz)")
 
 
 @pytest.fixture
@@ -46,6 +47,21 @@ def test_a_late_arrival_does_not_tell_it_again(connection: Connection, customer:
             record(connection, customer, "points.loyalty", EARNED - timedelta(hours=n), 7)
         totals = settle(connection, PROGRAM, DUE + timedelta(days=6 + n))
         assert (totals.points, totals.shortfall) == (7, 0)
+
+
+def test_whose_balance_was_locked_at_the_midnight_is_told_of_by_the_next_run(connection: Connection) -> None:
+    with connection.begin():
+        wipe(connection)
+        apply_program(connection, PROGRAM)
+        customer = profile(connection, "the customer")
+        record(connection, customer, "points.loyalty", EARNED, 100)
+        connection.execute(LOCK, {"until": datetime.now(UTC) + timedelta(hours=1)})
+    assert settle(connection, PROGRAM, DUE).shortfall == 0
+    with connection.begin():
+        connection.execute(LOCK, {"until": None})
+        record(connection, customer, "client.activatePromotion", EARNED + timedelta(days=10, hours=1), 60)
+    totals = settle(connection, PROGRAM, DUE + timedelta(days=1))
+    assert (totals.points, totals.shortfall) == (40, 60)
 
 
 def test_a_run_that_is_repeated_keeps_what_it_told(connection: Connection, customer: int) -> None:

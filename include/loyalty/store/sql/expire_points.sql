@@ -28,10 +28,10 @@ WITH clock AS MATERIALIZED (
 ), outlook AS (
     SELECT night.profile_id,
            coalesce(max(night.demanded) FILTER (WHERE night.midnight <= night.horizon), 0) AS demanded,
-           -- Of midnights that nobody has settled before: a shortfall is told once.
+           -- Of midnights that nobody has settled before: a shortfall is told once. Whoever was locked at a midnight still waits for it.
            greatest(0, max(night.unspent - night.demanded) FILTER (
                WHERE night.midnight BETWEEN account.settle_on AND night.horizon
-                 AND night.midnight > program.settled_through)) AS shortfall
+                 AND (night.midnight > program.settled_through OR account.settle_on > date '0001-01-01'))) AS shortfall
     FROM night JOIN loyalty.account USING (profile_id) CROSS JOIN loyalty.program GROUP BY night.profile_id
 ), ahead AS (
     SELECT night.profile_id, min(night.midnight) AS settle_on
