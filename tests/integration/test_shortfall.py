@@ -24,15 +24,22 @@ def connection(module_database: Engine) -> Iterator[Connection]:
 
 
 @pytest.fixture
-def customer(connection: Connection) -> int:
-    """Of 100 points due, 60 were spent after their midnight and before any run."""
+def earner(connection: Connection) -> int:
+    """A customer with 100 points that fall due."""
     with connection.begin():
         wipe(connection)
         apply_program(connection, PROGRAM)
         customer = profile(connection, "the customer")
         record(connection, customer, "points.loyalty", EARNED, 100)
-        record(connection, customer, "client.activatePromotion", EARNED + timedelta(days=11), 60)
     return customer
+
+
+@pytest.fixture
+def customer(connection: Connection, earner: int) -> int:
+    """Of 100 points due, 60 were spent after their midnight and before any run."""
+    with connection.begin():
+        record(connection, earner, "client.activatePromotion", EARNED + timedelta(days=11), 60)
+    return earner
 
 
 def run(connection: Connection, key: str, day: date) -> int:
@@ -49,17 +56,15 @@ def test_a_late_arrival_does_not_tell_it_again(connection: Connection, customer:
         assert (totals.points, totals.shortfall) == (7, 0)
 
 
-def test_whose_balance_was_locked_at_the_midnight_is_told_of_by_the_next_run(connection: Connection) -> None:
+def test_whose_balance_was_locked_at_the_midnight_is_told_of_by_the_next_run(
+    connection: Connection, earner: int
+) -> None:
     with connection.begin():
-        wipe(connection)
-        apply_program(connection, PROGRAM)
-        customer = profile(connection, "the customer")
-        record(connection, customer, "points.loyalty", EARNED, 100)
         connection.execute(LOCK, {"until": datetime.now(UTC) + timedelta(hours=1)})
     assert settle(connection, PROGRAM, DUE).shortfall == 0
     with connection.begin():
         connection.execute(LOCK, {"until": None})
-        record(connection, customer, "client.activatePromotion", EARNED + timedelta(days=10, hours=1), 60)
+        record(connection, earner, "client.activatePromotion", EARNED + timedelta(days=10, hours=1), 60)
     totals = settle(connection, PROGRAM, DUE + timedelta(days=1))
     assert (totals.points, totals.shortfall) == (40, 60)
 

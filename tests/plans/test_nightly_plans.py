@@ -12,12 +12,13 @@ from ledger import program_of
 from loyalty.compile import compile_expression, compile_segment
 from loyalty.compile.plan import Explain
 from loyalty.definitions.balance import balance_catalog
+from loyalty.definitions.load_catalog import load_catalog
 from loyalty.model.catalog import Catalog
 from loyalty.model.expressions import attribute
 from loyalty.model.segments import Condition, Segment, Tagged, Unsettled, happened
 from loyalty.services.apply_program import apply_program
 from loyalty.store.database import transaction
-from loyalty.store.tables import account
+from loyalty.store.tables import account, profile
 
 PROFILES, UNSETTLED, EVENTS_EACH = 20_000, 100, 6
 AS_OF = datetime(2026, 7, 2, tzinfo=UTC)
@@ -94,6 +95,14 @@ def test_a_conjunction_with_unsettled_reads_the_events_of_the_unsettled_only(
     assert "account_settle_on" in found
     assert "Seq Scan on event" not in found
     assert "Seq Scan on profile" not in found
+
+
+def test_a_segment_among_a_few_reads_their_events_only(ledger: Connection) -> None:
+    catalog = load_catalog(PROGRAM)
+    few = select(profile.c.profile_id).where(profile.c.profile_id.in_(range(1, 100)))
+    found = plan(ledger, compile_segment(catalog, PROGRAM, catalog.segment("points_to_cancel"), among=few))
+    assert "Seq Scan on event" not in found
+    assert "Group Key" not in found
 
 
 def test_the_seeds_own_segment_scans_events_once_and_looks_up_whom_it_finds(ledger: Connection) -> None:

@@ -18,16 +18,26 @@ from loyalty.model.segments import AllOf, AnyOf, AttributeIs, Condition, Happene
 from loyalty.store.tables import account, event, profile
 
 
-def compile_segment(catalog: Catalog, program: Program, segment: Segment, values: Sequence[Value] = ()) -> Select[Any]:
+def compile_segment(
+    catalog: Catalog,
+    program: Program,
+    segment: Segment,
+    values: Sequence[Value] = (),
+    *,
+    among: Select[Any] | None = None,
+) -> Select[Any]:
     """Selects the profile_id of every profile of the segment, once, and the values beside it; bind: ``as_of``.
 
-    Few are left by an index or a cheap condition, else by events that happened; only theirs are aggregated then.
+    Few are left by ``among`` (which selects the profile_id of whom to look at), by an index or a cheap condition, else
+    by events that happened; only theirs are aggregated then.
     """
     conjuncts = list(_conjuncts(spelled_out(segment.where, catalog)))
-    cheap = any(map(_narrows, conjuncts))
+    cheap = among is not None or any(map(_narrows, conjuncts))
     start = None if cheap else next(filter(_only_happened, conjuncts), None)
     others = [one for one in conjuncts if one is not start]
-    source = Source(catalog, program, *_base(catalog, program, [segment, *values], others, start))
+    found = _found(start, program) if start is not None else None
+    first = found if among is None else among.subquery("among")
+    source = Source(catalog, program, *_base(catalog, [segment, *values], others, first))
     counts = _add_values(source, [segment, *values], others, narrow=cheap or start is not None)
     conditions = [condition_column(one, source.scope, counts) for one in others]
     columns = [source.values[key_of(one)].label(one.name) for one in values]
@@ -58,16 +68,13 @@ def _only_happened(condition: Condition) -> bool:
 
 def _base(
     catalog: Catalog,
-    program: Program,
     definitions: Sequence[AnyDefinition],
     others: Sequence[Condition],
-    start: Condition | None,
+    first: FromClause | None,
 ) -> tuple[FromClause, ColumnElement[int]]:
-    """The tables that the cheap conditions need, led by the one that leaves the fewest rows."""
+    """The tables that the cheap conditions need, led by ``first``, or else by the one that leaves the fewest rows."""
     leaves = [leaf for one in others for leaf in every_condition(one)]
-    wanted: list[FromClause] = []
-    if start is not None:
-        wanted.append(_found(start, program))
+    wanted: list[FromClause] = [] if first is None else [first]
     if any(isinstance(leaf, Unsettled) for leaf in leaves):
         wanted.append(account)
     if not wanted or _reads_profile(catalog, definitions, leaves):

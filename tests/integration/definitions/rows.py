@@ -86,10 +86,13 @@ class Rows:
         return [dict(row) for row in sorted(rows, key=lambda row: row["profile_id"])]
 
     def members(self, where: Condition | Operand, as_of: str | datetime, *known: AnyDefinition) -> set[int]:
+        """Who is in the segment; the same is asked also among named profiles, and both must agree."""
         segment = Segment(name="asked", where=where)
         catalog = Catalog([segment, *known])
         found = [row[0] for row in self._run(compile_segment(catalog, PROGRAM, segment), as_of)]
         assert len(found) == len(set(found)), "a profile is in a segment once"
+        among = compile_segment(catalog, PROGRAM, segment, among=select(profile.c.profile_id))
+        assert [row[0] for row in self._run(among, as_of)] == found
         return set(found)
 
     def _run(self, statement: Select[Any], as_of: str | datetime) -> list[tuple[Any, ...]]:

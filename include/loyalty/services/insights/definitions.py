@@ -51,11 +51,11 @@ def sample(
     # As one constant: of a set to be joined with, the planner would not know how small it is.
     drawn = func.any(bindparam("ids", ids))
     customers = int(connection.scalar(query("insights/profile_count")) or 0)
-    if isinstance(definition, Segment):
-        found = compile_segment(catalog, program, definition).subquery("segment")
-        among = select(func.count()).where(found.c.profile_id == drawn)
-        return Sampled(customers, len(ids), int(connection.scalar(among, {"as_of": as_of}) or 0))
     asked = select(profile.c.profile_id).where(profile.c.profile_id == drawn)
+    if isinstance(definition, Segment):
+        found = compile_segment(catalog, program, definition, among=asked).subquery("segment")
+        counted = connection.scalar(select(func.count()).select_from(found), {"as_of": as_of})
+        return Sampled(customers, len(ids), int(counted or 0))
     values = connection.execute(compile_expression(catalog, program, definition, profiles=asked), {"as_of": as_of})
     known = [one.value for one in values if one.value is not None]
     return Sampled(customers, len(ids), len(known), known)
