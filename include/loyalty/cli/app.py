@@ -48,7 +48,6 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Loyalty points: what earns them, what they are, and how they are taken away correctly.",
 )
 
 
