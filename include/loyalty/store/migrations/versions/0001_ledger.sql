@@ -304,6 +304,15 @@ END $$;
 COMMENT ON FUNCTION loyalty.check_events IS
     'Refuses events whose points are not what action and parameters say, those about nobody, and corrections of corrections or reversals.';
 
+CREATE FUNCTION loyalty.left_of(whose bigint, earning uuid) RETURNS TABLE (points numeric, is_lot boolean)
+LANGUAGE sql STABLE ROWS 1 AS $$
+    SELECT sum(p.points), bool_or(p.key = earning AND (kind.effect = 'earn' OR (kind.effect = 'adjust' AND p.points > 0)))
+    FROM loyalty.event AS p JOIN loyalty.action AS kind USING (action)
+    WHERE p.profile_id = whose AND (p.key = earning OR (p.refers_to = earning AND kind.effect IN ('reverse', 'adjust')))
+$$;
+COMMENT ON FUNCTION loyalty.left_of IS
+    'What reversals and corrections have left of an event of the profile, and whether that was earned or given at all; null: there is none.';
+
 CREATE FUNCTION loyalty.book_events() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     the loyalty.program;
@@ -389,13 +398,7 @@ BEGIN
         FROM added JOIN loyalty.action ON action.action = added.action AND action.effect IN ('reverse', 'adjust')
         WHERE added.points < 0 AND added.refers_to IS NOT NULL
     ) AS e
-    CROSS JOIN LATERAL (
-        SELECT sum(p.points) AS points,
-               bool_or(p.key = e.refers_to AND (kind.effect = 'earn' OR (kind.effect = 'adjust' AND p.points > 0))) AS is_lot
-        FROM loyalty.event AS p JOIN loyalty.action AS kind USING (action)
-        WHERE p.profile_id = e.profile_id
-          AND (p.key = e.refers_to OR (p.refers_to = e.refers_to AND kind.effect IN ('reverse', 'adjust')))
-    ) AS lot
+    CROSS JOIN LATERAL loyalty.left_of(e.profile_id, e.refers_to) AS lot
     JOIN loyalty.profile ON profile.profile_id = e.profile_id
     WHERE coalesce(lot.points < 0 AND (lot.is_lot OR e.effect = 'reverse'), true)
     LIMIT 1;

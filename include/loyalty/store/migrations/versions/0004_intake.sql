@@ -452,13 +452,7 @@ BEGIN
                        sum(points) AS points, bool_or(effect = 'earn' OR refers_to IS NULL) AS is_lot
                 FROM pending WHERE effect IN ('earn', 'adjust') AND points > 0 GROUP BY 1, 2
             ) AS filed ON filed.customer_id = taken.customer_id AND filed.lot = taken.refers_to
-            CROSS JOIN LATERAL (
-                SELECT sum(p.points) AS points,
-                       bool_or(p.key = taken.refers_to AND (kind.effect = 'earn' OR (kind.effect = 'adjust' AND p.points > 0))) AS is_lot
-                FROM loyalty.event AS p JOIN loyalty.action AS kind USING (action)
-                WHERE p.profile_id = taken.profile_id
-                  AND (p.key = taken.refers_to OR (p.refers_to = taken.refers_to AND kind.effect IN ('reverse', 'adjust'))) OFFSET 0
-            ) AS known
+            CROSS JOIN LATERAL loyalty.left_of(taken.profile_id, taken.refers_to) AS known
             WHERE taken.effect = 'reverse' OR filed.is_lot OR known.is_lot
         )
         UPDATE intake_event AS e SET code = 'conflict', reason = format('%s%s of customer %s: %s %s, and takes %s more than is left of it', e.action, ' ' || to_json(e.event_id),
