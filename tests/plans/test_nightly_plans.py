@@ -100,7 +100,7 @@ def test_a_conjunction_with_unsettled_reads_the_events_of_the_unsettled_only(
 def test_a_segment_among_a_few_reads_their_events_only(ledger: Connection) -> None:
     catalog = load_catalog(PROGRAM)
     few = select(profile.c.profile_id).where(profile.c.profile_id.in_(range(1, 100)))
-    found = plan(ledger, compile_segment(catalog, PROGRAM, catalog.segment("points_to_cancel"), among=few))
+    found = plan(ledger, compile_segment(catalog, PROGRAM, catalog.segment("points_to_cancel"), profiles=few))
     assert "Seq Scan on event" not in found
     assert "Group Key" not in found
 

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, FromClause, Select, func, select, union
 
 from loyalty.compile.conditions import condition_column, spelled_out
 from loyalty.compile.events import chosen
-from loyalty.compile.expressions import values_needed
+from loyalty.compile.expressions import Profiles, values_needed
 from loyalty.compile.sources import Source
 from loyalty.model.aggregates import Aggregate
 from loyalty.model.catalog import Catalog, Value
@@ -24,19 +24,19 @@ def compile_segment(
     segment: Segment,
     values: Sequence[Value] = (),
     *,
-    among: Select[Any] | None = None,
+    profiles: Profiles | None = None,
 ) -> Select[Any]:
     """Selects the profile_id of every profile of the segment, once, and the values beside it; bind: ``as_of``.
 
-    Few are left by ``among`` (which selects the profile_id of whom to look at), by an index or a cheap condition, else
-    by events that happened; only theirs are aggregated then.
+    Few are left by the given profiles, each named once, by an index or a cheap condition, else by events that
+    happened; only theirs are aggregated then.
     """
     conjuncts = list(_conjuncts(spelled_out(segment.where, catalog)))
-    cheap = among is not None or any(map(_narrows, conjuncts))
+    cheap = profiles is not None or any(map(_narrows, conjuncts))
     start = None if cheap else next(filter(_only_happened, conjuncts), None)
     others = [one for one in conjuncts if one is not start]
     found = _found(start, program) if start is not None else None
-    first = found if among is None else among.subquery("among")
+    first = found if profiles is None else profiles.subquery("named")
     source = Source(catalog, program, *_base(catalog, [segment, *values], others, first))
     counts = _add_values(source, [segment, *values], others, narrow=cheap or start is not None)
     conditions = [condition_column(one, source.scope, counts) for one in others]

@@ -91,8 +91,8 @@ class Rows:
         catalog = Catalog([segment, *known])
         found = [row[0] for row in self._run(compile_segment(catalog, PROGRAM, segment), as_of)]
         assert len(found) == len(set(found)), "a profile is in a segment once"
-        among = compile_segment(catalog, PROGRAM, segment, among=select(profile.c.profile_id))
-        assert [row[0] for row in self._run(among, as_of)] == found
+        named = compile_segment(catalog, PROGRAM, segment, profiles=select(profile.c.profile_id))
+        assert [row[0] for row in self._run(named, as_of)] == found
         return set(found)
 
     def _run(self, statement: Select[Any], as_of: str | datetime) -> list[tuple[Any, ...]]:

@@ -53,7 +53,7 @@ def sample(
     customers = int(connection.scalar(query("insights/profile_count")) or 0)
     asked = select(profile.c.profile_id).where(profile.c.profile_id == drawn)
     if isinstance(definition, Segment):
-        found = compile_segment(catalog, program, definition, among=asked).subquery("segment")
+        found = compile_segment(catalog, program, definition, profiles=asked).subquery("segment")
         counted = connection.scalar(select(func.count()).select_from(found), {"as_of": as_of})
         return Sampled(customers, len(ids), int(counted or 0))
     values = connection.execute(compile_expression(catalog, program, definition, profiles=asked), {"as_of": as_of})

@@ -1,6 +1,7 @@
 -- Of a slice of the customers: what became, by the end of the day, of the points earned in each month. The losses of a customer lie
 -- on the stack of the lots, soonest due first, in the order of time; what of a lot an expiry or a cancellation covers is its own, and
--- all other losses are redeemed, and so is what was taken from lots that begin after that day. What lies outside every lot (debts, returns of what was never earned) is of the month 0001-01-01.
+-- all other losses are redeemed, and so is what was taken from lots that begin after that day. What lies outside every lot (debts,
+-- returns of what was never earned) is of the month 0001-01-01.
 INSERT INTO draft_cohort (earned_month, earned, expired, cancelled, remaining)
 WITH entry AS (
     SELECT draft_entry.*, CASE WHEN effect IN ('cancel', 'restore') THEN 'cancel' ELSE effect END AS kind,
