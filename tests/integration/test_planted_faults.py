@@ -30,7 +30,7 @@ from loyalty.services import deactivate_promotions, deduct_points, undo_journey
 from loyalty.services.apply_program import apply_program
 from loyalty.services.lock_balances import request_locks
 from loyalty.services.promotions import redeem_promotion
-from loyalty.services.reconcile import broken, reconcile
+from loyalty.services.reconcile import broken, reconcile, reconcile_side_by_side
 from loyalty.services.release_locks import release_locks
 from loyalty.store import batch
 from loyalty.store.database import transaction
@@ -74,9 +74,11 @@ def plant(module_database: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 
 def found(connection: Connection) -> set[str]:
-    """The invariants that are broken."""
+    """The invariants that are broken, as one connection finds them and several do."""
     with connection.begin():
-        return {finding.invariant for finding in broken(reconcile(connection))}
+        findings = reconcile(connection)
+    assert reconcile_side_by_side(connection.engine) == findings
+    return {finding.invariant for finding in broken(findings)}
 
 
 def left(connection: Connection) -> int:

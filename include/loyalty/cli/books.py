@@ -8,8 +8,7 @@ from loyalty.cli.output import Format, FormatOption, show
 from loyalty.cli.session import as_day, as_instant, open_ledger
 from loyalty.services import look
 from loyalty.services.count_calendar import count_calendar
-from loyalty.services.reconcile import Finding, awaiting_settlement, broken
-from loyalty.services.reconcile import reconcile as check_invariants
+from loyalty.services.reconcile import Finding, awaiting_settlement, broken, reconcile_side_by_side
 
 BALANCE = ("customer_id", "collected", "redeemed", "expired", "cancelled", "balance", "adjusted")
 UPCOMING = ("expires_on", "customers", "points")
@@ -77,7 +76,7 @@ def rollforward(output: FormatOption = Format.TABLE) -> None:
 def reconcile(output: FormatOption = Format.TABLE) -> None:
     """Check every invariant; exit 1 and show the offending rows when one is broken."""
     with open_ledger() as ledger:
-        findings = check_invariants(ledger.connection)
+        findings = reconcile_side_by_side(ledger.connection.engine)
         waiting = awaiting_settlement(ledger.connection)
     rows = [
         {"invariant": f.invariant, "holds": "yes" if f.holds else "NO", "offending_rows": f.count} for f in findings

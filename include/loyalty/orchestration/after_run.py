@@ -8,7 +8,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from loyalty.orchestration.days import JOURNEY_RUN
 from loyalty.orchestration.ledger import ledger
-from loyalty.services.reconcile import Finding, broken, reconcile
+from loyalty.services.reconcile import Finding, broken, reconcile_side_by_side
 from loyalty.services.report_run import RunReport, report_run
 
 
@@ -22,8 +22,8 @@ class Reconcile(BaseOperator):
         self.journey_run = journey_run
 
     def execute(self, context: Context) -> None:
-        with ledger() as ours, ours.connection.begin():
-            findings = reconcile(ours.connection, int(self.journey_run))
+        with ledger() as ours:
+            findings = reconcile_side_by_side(ours.connection.engine, int(self.journey_run))
         for finding in findings:
             self._tell(finding)
         faults = ", ".join(f"{finding.invariant} ({finding.count} rows)" for finding in broken(findings))

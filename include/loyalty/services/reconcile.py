@@ -1,12 +1,15 @@
 """Check every invariant of the ledger against the events themselves."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
+from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
+from loyalty.store.database import transaction
 from loyalty.store.queries import Row, query
+from loyalty.store.side_by_side import SIDE_BY_SIDE, work_side_by_side
 
 SHOWN = 20
 SLICE = 50_000
@@ -25,9 +28,34 @@ class Finding:
         return self.count == 0
 
 
+@dataclass(frozen=True)
+class Question:
+    """One statement: an invariant, of the whole ledger or of the part that the binds name."""
+
+    invariant: str
+    binds: Mapping[str, Any]
+
+
 def reconcile(connection: Connection, run_id: int | None = None) -> list[Finding]:
     """What each invariant that exists so far says of this ledger, or of the members of one run; it only reads."""
-    return [_finding(name, rows(connection, name, run_id)) for name, rows in INVARIANTS.items()]
+    questions = _questions(connection, run_id)
+    return _findings([_answer(connection, question) for question in questions])
+
+
+def reconcile_side_by_side(
+    engine: Engine, run_id: int | None = None, *, side_by_side: int = SIDE_BY_SIDE
+) -> list[Finding]:
+    """The same of what is committed, asked over so many connections at a time; each statement sees its own moment."""
+    with transaction(engine) as connection:
+        questions = _questions(connection, run_id)
+    answers: dict[int, Finding] = {}
+
+    def ask(connection: Connection, place: int) -> None:
+        with connection.begin():
+            answers[place] = _answer(connection, questions[place])
+
+    work_side_by_side(engine, ask, range(len(questions)), side_by_side)
+    return _findings([answers[place] for place in range(len(questions))])
 
 
 def broken(findings: list[Finding]) -> list[Finding]:
@@ -40,43 +68,51 @@ def awaiting_settlement(connection: Connection) -> int:
     return int(connection.scalar(query("awaiting_settlement")) or 0)
 
 
-Rows = Iterator[Row]
+def _questions(connection: Connection, run_id: int | None) -> list[Question]:
+    """All of them, in the order of the invariants."""
+    return [Question(name, binds) for name, parts in INVARIANTS.items() for binds in parts(connection, run_id)]
 
 
-def _whole(connection: Connection, name: str, run_id: int | None) -> Rows:
-    return _rows(connection, name, run_id=run_id)
+def _answer(connection: Connection, question: Question) -> Finding:
+    rows = iter(connection.execute(query(f"invariants/{question.invariant}"), dict(question.binds)).mappings())
+    shown = tuple(dict(row) for row in islice(rows, SHOWN))
+    return Finding(question.invariant, len(shown) + sum(1 for _ in rows), shown)
 
 
-def _guards(connection: Connection, name: str, _run_id: int | None) -> Rows:
-    return _rows(connection, name)
+def _findings(answers: Sequence[Finding]) -> list[Finding]:
+    """One of each invariant; one that nothing was asked of holds."""
+    return [_of_all_parts(name, [one for one in answers if one.invariant == name]) for name in INVARIANTS]
 
 
-def _of_all_alone(connection: Connection, name: str, run_id: int | None) -> Rows:
+def _of_all_parts(name: str, parts: Sequence[Finding]) -> Finding:
+    shown = tuple(row for part in parts for row in part.rows)
+    return Finding(name, sum(part.count for part in parts), shown[:SHOWN])
+
+
+Parts = Iterator[Mapping[str, Any]]
+
+
+def _whole(_connection: Connection, run_id: int | None) -> Parts:
+    yield {"run_id": run_id}
+
+
+def _guards(_connection: Connection, _run_id: int | None) -> Parts:
+    yield {}
+
+
+def _of_all_alone(_connection: Connection, run_id: int | None) -> Parts:
     """What speaks of the whole ledger at once is no part of the check of one run."""
-    return _rows(connection, name) if run_id is None else iter(())
+    if run_id is None:
+        yield {}
 
 
-def _by_slices(connection: Connection, name: str, run_id: int | None) -> Rows:
+def _by_slices(connection: Connection, run_id: int | None) -> Parts:
     bounds = [0, *connection.scalars(query("profile_bounds"), {"size": SLICE, "run_id": run_id})]
     for after, up_to in pairwise(bounds):
-        yield from _rows(connection, name, after=after, up_to=up_to, run_id=run_id)
+        yield {"after": after, "up_to": up_to, "run_id": run_id}
 
 
-def _rows(connection: Connection, name: str, **binds: object) -> Rows:
-    for row in connection.execute(query(f"invariants/{name}"), binds).mappings():
-        yield dict(row)
-
-
-def _finding(name: str, rows: Rows) -> Finding:
-    shown, count = [], 0
-    for row in rows:
-        count += 1
-        if count <= SHOWN:
-            shown.append(row)
-    return Finding(name, count, tuple(shown))
-
-
-INVARIANTS: dict[str, Callable[[Connection, str, int | None], Rows]] = {
+INVARIANTS: dict[str, Callable[[Connection, int | None], Parts]] = {
     "1_balance_is_the_sum": _whole,
     "1_counters_are_the_sum": _of_all_alone,
     "2_never_below_zero": _whole,

@@ -1,0 +1,60 @@
+"""Every invariant is checked of everybody, in slices, over one connection or several at a time."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
+
+from ledger import profile, program_of, record, settle
+from loyalty.services import reconcile as service
+from loyalty.services.apply_program import apply_program
+from loyalty.services.reconcile import SHOWN, broken, reconcile, reconcile_side_by_side
+from loyalty.store.database import transaction
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+CUSTOMERS = SHOWN + 5
+RULE = "8_expiry_follows_the_rule"
+
+
+def expire_everybody(database: Engine) -> int:
+    """As many customers lose 100 points on one night; returns the number of its run."""
+    with database.connect() as connection:
+        with connection.begin():
+            apply_program(connection, program_of())
+            for n in range(CUSTOMERS):
+                record(connection, profile(connection, f"customer {n}"), "points.loyalty", NOON, 100)
+        return settle(connection, program_of(), NOON.date() + timedelta(days=200)).run_id
+
+
+def change_expiries(database: Engine) -> None:
+    """Behind the ledger's back, each has taken another amount."""
+    with transaction(database) as connection:
+        connection.execute(text("SET LOCAL session_replication_role = replica"))
+        connection.execute(text("UPDATE loyalty.event SET points = -99 WHERE action = 'points.expire'"))
+
+
+@pytest.mark.parametrize("slice_size", [1, 4, 1_000])
+@pytest.mark.parametrize("of_the_run", [True, False])
+def test_slices_miss_nobody_and_count_nobody_twice(
+    database: Engine, monkeypatch: pytest.MonkeyPatch, slice_size: int, of_the_run: bool
+) -> None:
+    monkeypatch.setattr(service, "SLICE", slice_size)
+    night = expire_everybody(database)
+    run_id = night if of_the_run else None
+    assert broken(reconcile_side_by_side(database, run_id)) == []
+    change_expiries(database)
+    findings = reconcile_side_by_side(database, run_id)
+    with transaction(database) as connection:
+        assert findings == reconcile(connection, run_id)
+    by_rule = next(finding for finding in findings if finding.invariant == RULE)
+    assert by_rule.count == CUSTOMERS
+    assert len({row["customer_id"] for row in by_rule.rows}) == SHOWN
+
+
+def test_a_check_that_fails_is_no_check_that_holds(database: Engine) -> None:
+    expire_everybody(database)
+    with transaction(database) as connection:
+        connection.execute(text("ALTER TABLE loyalty.program RENAME COLUMN allow_debt TO forgotten"))
+    with pytest.raises(DBAPIError, match=r"allow_debt|canceling statement"):
+        reconcile_side_by_side(database)
