@@ -52,27 +52,38 @@ def main() -> None:
 
 
 def measure(name: str, bench: Bench) -> None:
-    """One journey, at each size."""
+    """One journey, at each size; what is measured so far stays, whatever becomes of the rest."""
     record, cases = JOURNEYS[name]
     options = bench.options
     if name == "batch" and options.repeat > 1:
         record = "batch_repeated"
-    sizes = [_measure_size(bench, cases, members) for members in options.members]
-    lines = lines_of(sizes)
-    growth = growth_of(lines)
-    amid_more = {what: ratio for size in sizes for what, ratio in growth_within(size).items()}
-    figures = {"journey": name, "asked": options.as_json(), "growth_per_member": growth, "amid_more": amid_more}
-    show(sizes, growth, amid_more)
-    path = write_record(record, figures | {"sizes": sizes}, options.results)
+    done: list[dict[str, Any]] = []
+    for members in options.members:
+        sizes = done
+        for size in _measure_size(bench, cases, members):
+            sizes = [*done, size]
+            path = write_record(
+                record, {"journey": name, "asked": options.as_json(), **_figures(sizes)}, options.results
+            )
+        done = sizes
+    found = _figures(done)
+    show(done, found["growth_per_member"], found["amid_more"])
     print(path)
-    if lines and len(sizes) > 1:
+    lines = lines_of(done)
+    if lines and len(done) > 1:
         draw(record.replace("_", " "), lines, path.with_suffix(".svg"))
         print(path.with_suffix(".svg"), flush=True)
 
 
-def _measure_size(bench: Bench, cases: Cases, members: int) -> dict[str, Any]:
-    """All cases of one size, whose databases are gone afterwards."""
-    found, watch = [], Stopwatch()
+def _figures(sizes: list[dict[str, Any]]) -> dict[str, Any]:
+    amid_more = {what: ratio for size in sizes for what, ratio in growth_within(size).items()}
+    return {"growth_per_member": growth_of(lines_of(sizes)), "amid_more": amid_more, "sizes": sizes}
+
+
+def _measure_size(bench: Bench, cases: Cases, members: int) -> Iterator[dict[str, Any]]:
+    """The figures of one size, after each case with one more; its databases are gone at the end."""
+    found: list[dict[str, Any]] = []
+    watch = Stopwatch()
     following = cases(bench, members)
     while True:
         with watch.lap("made in"):
@@ -81,9 +92,9 @@ def _measure_size(bench: Bench, cases: Cases, members: int) -> dict[str, Any]:
             break
         print(f"{case.name}, {members:,} customers", file=sys.stderr, flush=True)
         found.append(case.measure(bench, members))
+        yield {"members": members, "made_in_seconds": round(watch.steps["made in"], 1), "cases": found}
     while name := on_server(bench.server, MADE):
         on_server(bench.server, f"DROP DATABASE {name} WITH (FORCE)")
-    return {"members": members, "made_in_seconds": round(watch.steps["made in"], 1), "cases": found}
 
 
 if __name__ == "__main__":

@@ -128,5 +128,9 @@ def case_of(made: str, program: Program) -> Case:
         check=check_run,
         floor=FLOOR,
         rehearsal=REHEARSAL,
-        asked=Asked("batch_cancellation", conf={"approval": "no", "chunk_size": program.cancellation.chunk_size}),
+        asked=Asked(
+            "batch_cancellation",
+            conf={"approval": "no", "chunk_size": program.cancellation.chunk_size},
+            written_by="finish_run",
+        ),
     )

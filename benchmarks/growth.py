@@ -38,7 +38,7 @@ def growth_within(size: Figures) -> dict[str, float]:
             found["median_seconds"] / cases[case["amid_fewer"]]["ways"][way]["median_seconds"], 2
         )
         for case in size["cases"]
-        if "amid_fewer" in case
+        if case.get("amid_fewer") in cases
         for way, found in case["ways"].items()
         if not _is_floor(way)
     }

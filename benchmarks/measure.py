@@ -1,5 +1,6 @@
 """A piece of work, measured in the ways that were asked for: by the command's services, by Airflow, and its floor."""
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from statistics import median
@@ -67,14 +68,28 @@ class Case:
         runs: dict[str, list[Run]] = {}
         for to_prove in _last_of(bench.options.runs, members):
             for connections in bench.options.floor_connections:
-                runs.setdefault(f"floor over {connections}", []).append(_floor(bench, self, connections))
+                _keep(runs, f"floor over {connections}", _floor(bench, self, connections))
             if "command" in bench.options.ways or self.asked is None:
-                runs.setdefault("command", []).append(_by_command(bench, self, to_prove))
+                _keep(runs, "command", _by_command(bench, self, to_prove))
         if "airflow" in bench.options.ways and self.asked:
-            runs["airflow"] = list(_by_airflow(bench, self, self.asked, members))
+            for run in _by_airflow(bench, self, self.asked, members):
+                if last := self.asked.written_by:
+                    _keep(runs, f"airflow until {last}", {"seconds": _end_of(last, run)})
+                _keep(runs, "airflow", run)
         checks = [one["checks"] for found in runs.values() for one in found if "checks" in one][-1]
         compared = {"amid_fewer": self.amid_fewer} if self.amid_fewer else {}
         return {"case": self.name, "checks": checks, **compared, **figures_of(runs)}
+
+
+def _keep(runs: dict[str, list[Run]], way: str, run: Run) -> None:
+    """The run is one of that way's, and is told, for whoever waits."""
+    runs.setdefault(way, []).append(run)
+    print(f"  {way}: {run['seconds']:.1f} s", file=sys.stderr, flush=True)
+
+
+def _end_of(task: str, run: Run) -> float:
+    """When the task had ended, in seconds from the request on."""
+    return max(ended for name, _, ended in run["tasks"] if name == task)
 
 
 def figures_of(runs: dict[str, list[Run]]) -> Run:

@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +22,22 @@ def write_record(name: str, figures: dict[str, Any], folder: Path = RESULTS) -> 
     return path
 
 
+@cache
 def machine() -> dict[str, Any]:
-    """What was measured on, and which code (``-dirty``: with changes that are no commit)."""
-    describe = ["git", "-C", str(FOLDER), "describe", "--always", "--dirty", "--exclude=*"]
-    commit = subprocess.run(describe, capture_output=True, text=True, check=False).stdout.strip()
+    """What was measured on, and which code (``-dirty``: with changes that are no commit, to more than results)."""
+    commit = _git("rev-parse", "--short", "HEAD").stdout.strip()
+    changed = _git("diff", "--quiet", "HEAD", "--", ":/", f":(exclude){RESULTS}").returncode
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
         "cpus": os.cpu_count(),
         "memory_gib": round(memory, 1),
         "python": platform.python_version(),
-        "commit": commit,
+        "commit": f"{commit}-dirty" if changed else commit,
     }
+
+
+def _git(*words: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(["git", "-C", str(FOLDER), *words], capture_output=True, text=True, check=False)
 
 
 def vacuum(connection: Connection) -> None:

@@ -28,7 +28,8 @@ def show(sizes: list[Figures], growth: dict[str, float], amid_more: dict[str, fl
 
 def steps_of(members: int, case: Figures) -> Table:
     """A line for each step: its seconds in the last run of each way."""
-    ways = {way: found["runs"][-1] for way, found in case["ways"].items()}
+    last_runs = {way: found["runs"][-1] for way, found in case["ways"].items()}
+    ways = {way: run for way, run in last_runs.items() if "steps" in run}
     table = Table("step", title=f"{case['case']}: {members:,} customers, {case['rows']:,} rows", title_justify="left")
     for way in ways:
         table.add_column(way, justify="right")
@@ -98,9 +99,9 @@ def _cells(found: Figures) -> Iterator[str]:
     yield f"{found['ratio_to_floor']:.2f}"
     yield _seconds(run.get("overhead_seconds"))
     for name in ("wal_bytes", "disk_bytes", "temp_bytes"):
-        yield f"{run[name] / MIB:,.0f} MiB"
-    yield f"{run['python_together_mib']:,} MiB"
-    yield f"{run['database_mib']:,} MiB"
+        yield f"{run[name] / MIB:,.0f} MiB" if name in run else ""
+    for name in ("python_together_mib", "database_mib"):
+        yield f"{run[name]:,} MiB" if name in run else ""
 
 
 def _seconds(took: float | None) -> str:

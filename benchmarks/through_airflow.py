@@ -29,11 +29,12 @@ Work = dict[str, Any]
 
 @dataclass(frozen=True)
 class Asked:
-    """What a DAG is asked for."""
+    """What a DAG is asked for. Once its task ``written_by`` has ended, all is written that the floor writes."""
 
     dag_id: str
     partition_key: str | None = None
     conf: dict[str, Any] = field(default_factory=dict)
+    written_by: str | None = None
 
 
 @dataclass(frozen=True)
