@@ -52,19 +52,26 @@ def test_scenario(module_database: Engine, scenario: dict[str, Any]) -> None:
 
 
 # Each takes one thing that the rule says out of the function that settles.
+UNSPENT = "(sum(s.unspent) OVER past)::bigint AS unspent"
+USED, MATURED = "WHERE s.at <> 'infinity'", "WHERE s.at = 'infinity'"
 WRONG = {
     "a spend counts from whenever it was, not from its midnight": (
-        "max(b.matured_by - b.used_before) FILTER (WHERE b.closes)",
-        "max(b.matured_by) FILTER (WHERE b.closes) - max(max(b.used_before)) OVER (PARTITION BY b.profile_id)",
+        UNSPENT,
+        f"(coalesce(sum(s.unspent) FILTER ({MATURED}) OVER past, 0)"
+        f" + coalesce(sum(s.unspent) FILTER ({USED}) OVER (PARTITION BY s.profile_id), 0))::bigint AS unspent",
     ),
     "points are taken that were spent since": ("least(n.unspent, n.room)", "n.unspent"),
     "what expired once may come back with a return": (
-        "(max(greatest(0, least(n.unspent, n.room))) OVER (PARTITION BY n.profile_id ORDER BY n.midnight))",
+        "max(greatest(0, least(n.unspent, n.room))) OVER nights",
         "greatest(0, least(n.unspent, n.room))",
     ),
-    "points expire without regard to what was used": ("b.matured_by - b.used_before", "b.matured_by"),
-    "only the points due on the day itself count": ("sum(s.matured) OVER past", "s.matured"),
-    "what was recorded is forgotten": ("n.recorded::bigint", "0::bigint"),
+    "points expire without regard to what was used": ("-e.used AS unspent", "0::bigint AS unspent"),
+    "only the points due on the day itself count": (
+        UNSPENT,
+        f"(coalesce(sum(s.unspent) FILTER ({USED}) OVER past, 0)"
+        " + CASE WHEN s.at = 'infinity' THEN s.unspent ELSE 0 END)::bigint AS unspent",
+    ),
+    "what was recorded is forgotten": ("n.recorded - lag(n.recorded, 1, 0::bigint) OVER nights", "0::bigint"),
     "only what is left now limits, not the lowest level since": (
         "min(f.held) OVER (PARTITION BY f.profile_id ORDER BY f.midnight DESC, f.at DESC)",
         "last_value(f.held) OVER (PARTITION BY f.profile_id ORDER BY f.midnight, f.at"

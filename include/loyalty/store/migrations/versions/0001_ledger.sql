@@ -595,30 +595,22 @@ LANGUAGE sql STABLE ROWS 1000 AS $$
         CROSS JOIN LATERAL (
             SELECT * FROM loyalty.points_entry AS p WHERE p.profile_id = less.profile_id AND p.key = less.key OFFSET 0) AS e
     ), step AS (
-        SELECT e.profile_id, e.counts_on AS midnight, e.at, e.flow, e.used, 0::bigint AS matured, e.expired, e.is_expiry
-        FROM entry AS e
+        SELECT e.profile_id, e.counts_on AS midnight, e.at, e.flow, -e.used AS unspent, e.expired, e.is_expiry FROM entry AS e
         UNION ALL
-        SELECT e.profile_id, e.matures_on, 'infinity', 0, 0, e.matured, 0, 0 FROM entry AS e WHERE e.matures_on IS NOT NULL
+        SELECT e.profile_id, e.matures_on, 'infinity', 0, e.matured, 0, 0 FROM entry AS e WHERE e.matures_on IS NOT NULL
     ), forward AS (
-        -- What happens at one moment is one step: each of its rows has the sums of all.
-        SELECT s.*, (sum(s.flow) OVER past)::bigint AS held, (sum(s.used) OVER past)::bigint AS used_before,
-               (sum(s.matured) OVER past)::bigint AS matured_by,
+        -- What happens at one moment is one step: each of its rows has the sums of all. The last row of a midnight closes it.
+        SELECT s.profile_id, s.midnight, s.at, (sum(s.flow) OVER past)::bigint AS held, (sum(s.unspent) OVER past)::bigint AS unspent,
+               (sum(s.expired) OVER past)::bigint AS recorded, sum(s.is_expiry) OVER past AS entry_count,
                lead(s.midnight) OVER past IS DISTINCT FROM s.midnight AS closes
         FROM step AS s WINDOW past AS (PARTITION BY s.profile_id ORDER BY s.midnight, s.at)
     ), backward AS (
-        SELECT f.*, min(f.held) OVER (PARTITION BY f.profile_id ORDER BY f.midnight DESC, f.at DESC) AS room
-        FROM forward AS f
-    ), night AS (
-        SELECT b.profile_id, b.midnight,
-               sum(b.expired) AS recorded, sum(b.is_expiry) AS entry_count,
-               max(b.matured_by - b.used_before) FILTER (WHERE b.closes) AS unspent,
-               max(b.room) FILTER (WHERE b.closes) AS room
-        FROM backward AS b GROUP BY b.profile_id, b.midnight
+        SELECT f.*, min(f.held) OVER (PARTITION BY f.profile_id ORDER BY f.midnight DESC, f.at DESC) AS room FROM forward AS f
     )
-    SELECT n.profile_id, n.midnight,
-           (max(greatest(0, least(n.unspent, n.room))) OVER (PARTITION BY n.profile_id ORDER BY n.midnight))::bigint,
-           n.recorded::bigint, n.entry_count::bigint, n.unspent::bigint
-    FROM night AS n
+    SELECT n.profile_id, n.midnight, max(greatest(0, least(n.unspent, n.room))) OVER nights,
+           n.recorded - lag(n.recorded, 1, 0::bigint) OVER nights, n.entry_count - lag(n.entry_count, 1, 0::bigint) OVER nights,
+           n.unspent
+    FROM backward AS n WHERE n.closes WINDOW nights AS (PARTITION BY n.profile_id ORDER BY n.midnight)
 $$;
 COMMENT ON FUNCTION loyalty.settlement IS
     'For each profile and each midnight at which anything changes: what must have expired by then in all (demanded), what was '
