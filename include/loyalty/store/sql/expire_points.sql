@@ -4,6 +4,11 @@
 WITH clock AS MATERIALIZED (
     SELECT clock_timestamp() AS now, greatest(run.business_date, program.settled_through) AS horizon
     FROM loyalty.journey_run AS run CROSS JOIN loyalty.program WHERE run.run_id = :run_id
+), due AS MATERIALIZED (
+    -- The first midnight whose shortfall has not been told: whoever was locked at a midnight still waits for it.
+    SELECT profile_id, CASE WHEN account.settle_on > date '0001-01-01' THEN account.settle_on
+                            WHEN account.settle_on IS NOT NULL THEN program.settled_through + 1 END AS untold_from
+    FROM batch JOIN loyalty.account USING (profile_id) CROSS JOIN loyalty.program
 ), night AS MATERIALIZED (
     SELECT s.profile_id, s.midnight, s.demanded, s.recorded, s.entry_count, s.unspent,
            s.demanded - coalesce(lag(s.demanded) OVER nights, 0) - s.recorded AS points,
@@ -28,11 +33,9 @@ WITH clock AS MATERIALIZED (
 ), outlook AS (
     SELECT night.profile_id,
            coalesce(max(night.demanded) FILTER (WHERE night.midnight <= night.horizon), 0) AS demanded,
-           -- Of midnights that nobody has settled before: a shortfall is told once. Whoever was locked at a midnight still waits for it.
            greatest(0, max(night.unspent - night.demanded) FILTER (
-               WHERE night.midnight BETWEEN account.settle_on AND night.horizon
-                 AND (night.midnight > program.settled_through OR account.settle_on > date '0001-01-01'))) AS shortfall
-    FROM night JOIN loyalty.account USING (profile_id) CROSS JOIN loyalty.program GROUP BY night.profile_id
+               WHERE night.midnight BETWEEN due.untold_from AND night.horizon)) AS shortfall
+    FROM night JOIN due USING (profile_id) GROUP BY night.profile_id
 ), ahead AS (
     SELECT night.profile_id, min(night.midnight) AS settle_on
     FROM night JOIN outlook USING (profile_id)
