@@ -125,7 +125,7 @@ class Airflow:
 
     def _end_of(self, api: AirflowApi, rest: RestClient, dag_id: str, run_id: str) -> float:
         """When the run had ended, in seconds since 1970."""
-        if not wait_until(lambda: api.run(dag_id, run_id).final, HOURS, interval=0.5):
+        if not wait_until(lambda: api.run(dag_id, run_id).final, HOURS, interval=2):
             raise LoyaltyError(f"{run_id} of {dag_id} goes on after {HOURS} s")
         found = rest.call("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}")
         if found["state"] != "success":

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -53,3 +54,16 @@ def test_a_dry_run_touches_nothing(run: Run, database: Engine, customers: None) 
     assert ended.state == "success"
     with database.begin() as connection:
         assert balances(connection) == {"anna": 100, "boris": 100, "cleo": 380}
+
+
+def test_who_is_locked_comes_before_who_is_not(dags: dict[str, Any], program_file: Path) -> None:
+    """Where more waits than workers can do, a step of one chunk precedes what comes before it of another."""
+    from airflow.task.priority_strategy import validate_and_load_priority_weight_strategy
+
+    chunk = dags["batch_cancellation"].task_group_dict["cancel_chunk"]
+    weights = {
+        task.label: validate_and_load_priority_weight_strategy(task.weight_rule).get_weight(SimpleNamespace(task=task))
+        for task in chunk.iter_tasks()
+    }
+    in_order = ("lock_balances", "filter_clients", "deactivate_promotions", "deduct_points", "release_locks")
+    assert [weights[name] for name in in_order] == sorted({weights[name] for name in in_order})
