@@ -485,6 +485,7 @@ CREATE FUNCTION loyalty.take_intake(OUT stored bigint, OUT rejected bigint) LANG
 DECLARE
     recorded timestamptz;
     told record;
+    stored_of_new bigint := 0;
 BEGIN
     -- What no row tells need not be looked for in all of them again. Rows of one key are nearly always of one customer.
     SELECT count(key) > count(DISTINCT key) AS twins, bool_or(refers_to IS NOT NULL) AS refers, bool_or(points <> 0) AS moves,
@@ -509,13 +510,28 @@ BEGIN
     IF told.moves THEN
         PERFORM loyalty.reject_what_does_not_fit();
     END IF;
-    INSERT INTO loyalty.event (profile_id, key, action, occurred_at, points, params, refers_to, source, event_id, recorded_at)
-    SELECT profile.profile_id, e.key, e.action, e.occurred_at, e.points, e.params, e.refers_to, e.source, e.event_id, recorded
-    FROM intake_event AS e JOIN intake_profile AS profile USING (customer_id)
-    WHERE e.reason IS NULL AND NOT EXISTS (SELECT FROM intake_there AS there WHERE there.row_number = e.row_number)
-    ORDER BY profile.profile_id, e.occurred_at
-    ON CONFLICT (profile_id, key) DO NOTHING;
-    GET DIAGNOSTICS stored = ROW_COUNT;
+    -- Of who is new nobody else can tell anything meanwhile, and the file tells each event once: nothing can stand in the way,
+    -- and looking for it would take a tenth of the time.
+    IF EXISTS (SELECT FROM intake_profile WHERE is_new) THEN
+        INSERT INTO loyalty.event (profile_id, key, action, occurred_at, points, params, refers_to, source, event_id, recorded_at)
+        SELECT profile.profile_id, e.key, e.action, e.occurred_at, e.points, e.params, e.refers_to, e.source, e.event_id, recorded
+        FROM intake_event AS e JOIN intake_profile AS profile USING (customer_id)
+        WHERE profile.is_new AND e.reason IS NULL
+          AND NOT EXISTS (SELECT FROM intake_there AS there WHERE there.row_number = e.row_number)
+        ORDER BY profile.profile_id, e.occurred_at;
+        GET DIAGNOSTICS stored_of_new = ROW_COUNT;
+    END IF;
+    IF EXISTS (SELECT FROM intake_profile WHERE NOT is_new) THEN
+        INSERT INTO loyalty.event (profile_id, key, action, occurred_at, points, params, refers_to, source, event_id, recorded_at)
+        SELECT profile.profile_id, e.key, e.action, e.occurred_at, e.points, e.params, e.refers_to, e.source, e.event_id, recorded
+        FROM intake_event AS e JOIN intake_profile AS profile USING (customer_id)
+        WHERE NOT profile.is_new AND e.reason IS NULL
+          AND NOT EXISTS (SELECT FROM intake_there AS there WHERE there.row_number = e.row_number)
+        ORDER BY profile.profile_id, e.occurred_at
+        ON CONFLICT (profile_id, key) DO NOTHING;
+        GET DIAGNOSTICS stored = ROW_COUNT;
+    END IF;
+    stored := coalesce(stored, 0) + stored_of_new;
     SELECT count(*) INTO rejected FROM intake_event WHERE reason IS NOT NULL;
 END $$;
 COMMENT ON FUNCTION loyalty.take_intake IS
