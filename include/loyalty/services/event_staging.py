@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from itertools import repeat
 from typing import Any
 
@@ -15,6 +16,7 @@ from loyalty.services.event_files import Block
 from loyalty.services.event_json import holds_nul, json_objects, plain_texts
 from loyalty.services.event_ndjson import read_object
 from loyalty.services.event_times import TIME, read_times, take_times
+from loyalty.services.read_ahead import read_ahead
 from loyalty.store.queries import query
 
 TEXT = pa.string()
@@ -33,6 +35,7 @@ STAGED = pa.schema(
     ]
 )
 COPY_FORMAT = arrow_csv.WriteOptions(include_header=False, quoting_style="needed")
+AHEAD = 2  # blocks
 NAMES = tuple(name for name in CANONICAL if name != "occurred_at")
 
 
@@ -69,16 +72,25 @@ def stage_torn(block: Block) -> pa.Table:
 
 
 def copy_staged(connection: Connection, tables: Iterable[pa.Table]) -> int:
-    """The tables are rows of the staging table; how many."""
+    """The tables are rows of the staging table; how many. The next ones are made while PostgreSQL takes one."""
     count = 0
     raw: Any = connection.connection.driver_connection
-    with raw.cursor() as cursor, cursor.copy(query("intake/copy_rows").text) as copy:
-        for table in tables:
-            sink = pa.BufferOutputStream()
-            arrow_csv.write_csv(table, sink, COPY_FORMAT)
-            copy.write(memoryview(sink.getvalue()))
-            count += len(table)
+    with (
+        closing(read_ahead(map(_written, tables), AHEAD)) as blocks,
+        raw.cursor() as cursor,
+        cursor.copy(query("intake/copy_rows").text) as copy,
+    ):
+        for rows, block in blocks:
+            copy.write(block)
+            count += rows
     return count
+
+
+def _written(table: pa.Table) -> tuple[int, memoryview]:
+    """How many rows the table has, and these as COPY reads them."""
+    sink = pa.BufferOutputStream()
+    arrow_csv.write_csv(table, sink, COPY_FORMAT)
+    return len(table), memoryview(sink.getvalue())
 
 
 def _table(numbers: pa.Array, fault: Any, texts: Mapping[str, Any], utc: Any, local: Any, params: Any) -> pa.Table:

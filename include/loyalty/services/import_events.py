@@ -48,8 +48,8 @@ def import_events(
     """Every event of the file is in the ledger once the caller commits, but for those that the file of rejects lists.
 
     ``mapping`` gives names to columns: ``customer_id=client``, ``$totalAmount=amount``; ``action==transaction.charge``
-    gives every row that text. ``on_progress`` hears of bytes read and bytes in all. A LoyaltyError is about the whole
-    file: then roll back.
+    gives every row that text. ``on_progress`` hears of bytes read and bytes in all, in the thread that reads. A
+    LoyaltyError is about the whole file: then roll back.
     """
     file, plan = open_event_file(path, file_format, encoding), plan_columns(mapping)
     rejects = rejects or path.with_name(path.name + ".rejected.csv")

@@ -102,6 +102,15 @@ def test_two_imports_of_one_file_at_once_store_it_once(ledger: Engine, tmp_path:
     assert sum(balances(ledger).values()) == sum(n % 50 for n in range(6_000))
 
 
+def test_a_few_known_customers_among_many_new_ones(ledger: Engine, tmp_path: Path) -> None:
+    known = [f"k{n},C{n},points.loyalty,2024-05-01,10" for n in range(0, 3_000, 600)]
+    assert counts(load(ledger, lines(tmp_path, *known, name="known.csv"))) == (5, 5, 0, 0)
+    path = lines(tmp_path, *known, *(f"n{n},C{n},points.loyalty,2024-05-02,1" for n in range(3_000)))
+    assert counts(load(ledger, path)) == (3_005, 3_000, 5, 0)
+    assert counts(load(ledger, path)) == (3_005, 0, 3_005, 0)
+    assert sum(balances(ledger).values()) == 3_000 + 50
+
+
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
