@@ -66,8 +66,8 @@ class Case:
     def measure(self, bench: Bench, members: int) -> Run:
         """All ways in turns, so that what else the machine does meets each of them; but Airflow is there for itself."""
         runs: dict[str, list[Run]] = {}
-        for to_prove in _last_of(bench.options.runs, members):
-            for connections in bench.options.floor_connections:
+        for number, to_prove in enumerate(_last_of(bench.options.runs, members)):
+            for connections in bench.options.floor_connections if number < bench.options.floor_runs else ():
                 _keep(runs, f"floor over {connections}", _floor(bench, self, connections))
             if "command" in bench.options.ways or self.asked is None:
                 _keep(runs, "command", _by_command(bench, self, to_prove))

@@ -21,6 +21,7 @@ class Options:
     events: int
     seed: int
     runs: int
+    floor_runs: int
     ways: tuple[str, ...]
     floor_connections: tuple[int, ...]
     chunk_size: int | None
@@ -33,7 +34,7 @@ class Options:
 
     def as_json(self) -> dict[str, Any]:
         """What the figures depend on."""
-        named = ("seed", "runs", "floor_connections", "chunk_size", "fewer")
+        named = ("seed", "runs", "floor_runs", "floor_connections", "chunk_size", "fewer")
         return {"events_per_member": self.events} | {name: getattr(self, name) for name in named}
 
 
@@ -51,6 +52,7 @@ def read_options(words: Sequence[str] | None = None) -> Options:
     add("--seed", type=int, default=1, help="what the customers are made from")
     add("--via", choices=WAYS, default="command", help="the services of the command line, or real Airflow")
     add("--runs", type=_count, default=1, help="how often everything is measured; the median counts")
+    add("--floor-runs", type=_count, default=None, help="how often the floor is; as often as everything")
     add("--floor-connections", type=_count, nargs="+", default=[1, 2], help="over how many the floor is written")
     add("--chunk-size", type=_count, default=None, help="batch: members of a chunk; as program.yaml says")
     add("--spend", action="store_true", help="batch: measure customers who spend while it runs")
@@ -72,6 +74,7 @@ def read_options(words: Sequence[str] | None = None) -> Options:
         events=given.events_per_member,
         seed=given.seed,
         runs=given.runs,
+        floor_runs=min(given.floor_runs or given.runs, given.runs),
         ways=WAYS[given.via],
         floor_connections=tuple(given.floor_connections),
         chunk_size=given.chunk_size,
