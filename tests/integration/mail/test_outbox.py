@@ -6,7 +6,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, text
 
+import loyalty.services.mail_sender
+import loyalty.services.send_mail
 from ledger import catalog_of, profile, record, settle, wipe
+from loyalty.mail.handover import SmtpHandover
 from loyalty.model.program import Program
 from loyalty.services.apply_program import apply_program
 from loyalty.services.mail_order import order_of
@@ -34,11 +37,12 @@ def people(connection: Connection, program: Program, count: int, **attributes: o
 
 
 def send(engine: Engine, program: Program, server: Any, **more: Any) -> Outbox:
+    tell = more.pop("tell", None)
     given = {"patience": 20.0, "retry_seconds": 0.2} | more
     url = engine.url.render_as_string(hide_password=False)
     order = order_of(url, program, catalog_of(program.model_dump_json()), None, server, **given)
     with engine.connect() as connection:
-        return send_mail(connection, order)
+        return send_mail(connection, order, tell)
 
 
 def expire(engine: Engine, program: Program, count: int, **attributes: object) -> None:
@@ -84,3 +88,58 @@ def test_whoever_wants_none_or_has_no_address_gets_none(ledger: Engine, attribut
         found = send(ledger, program, server)
     assert inbox.messages == []
     assert found.count("skipped", reason) == 2
+
+
+def test_several_processes_send_each_message_once(ledger: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loyalty.services.send_mail, "FEW", 10)
+    monkeypatch.setattr(loyalty.services.send_mail.os, "cpu_count", lambda: 3)
+    program = mailing_program(mail={"connections": 4, "claim_size": 2, "per_second": 40})
+    expire(ledger, program, 200)
+    with sink() as (inbox, server):
+        assert send(ledger, program, server).count("sent") == 200
+    assert len(inbox.ids()) == len(inbox.letters) == 200
+    with ledger.begin() as connection:
+        assert connection.scalar(text("SELECT count(DISTINCT sender_id) FROM loyalty.email")) == 4
+
+
+@pytest.mark.parametrize("processors", [1, 2])
+def test_whoever_is_interrupted_stops_in_every_process(
+    ledger: Engine, monkeypatch: pytest.MonkeyPatch, processors: int
+) -> None:
+    monkeypatch.setattr(loyalty.services.send_mail, "FEW", 10)
+    monkeypatch.setattr(loyalty.services.send_mail, "A_WHILE", 0.5)
+    monkeypatch.setattr(loyalty.services.send_mail.os, "cpu_count", lambda: processors)
+    program = mailing_program(mail={"connections": 2, "per_second": 5})
+    expire(ledger, program, 200)
+
+    def interrupt(found: Outbox) -> None:
+        if found.count("sending"):
+            raise KeyboardInterrupt
+
+    with sink() as (inbox, server):
+        with pytest.raises(KeyboardInterrupt):
+            send(ledger, program, server, tell=interrupt)
+        came = len(inbox.letters)
+        assert came < 50
+        with ledger.begin() as connection:
+            found = dict(connection.execute(text("SELECT state, count(*) FROM loyalty.email GROUP BY 1")).all())
+        assert found == {"sent": came, "queued": 200 - came}
+
+
+@pytest.mark.parametrize(("at_most", "ahead"), [(1_000_000, 10), (1, 1)])
+def test_few_letters_are_written_before_the_first_of_them_goes(
+    ledger: Engine, monkeypatch: pytest.MonkeyPatch, at_most: int, ahead: int
+) -> None:
+    kept: list[str] = []
+    write, hand_over = loyalty.services.mail_sender.write_letter, SmtpHandover.send
+    monkeypatch.setattr(
+        loyalty.services.mail_sender, "write_letter", lambda *given: (kept.append("written"), write(*given))[1]
+    )
+    monkeypatch.setattr(SmtpHandover, "send", lambda *given: (kept.append("sent"), hand_over(*given))[1])
+    monkeypatch.setattr(loyalty.services.mail_sender, "AHEAD_BYTES", at_most)
+    program = mailing_program(mail={"connections": 1})
+    expire(ledger, program, 25)
+    with sink() as (_, server):
+        send(ledger, program, server)
+    assert max(kept[:at].count("written") - kept[:at].count("sent") for at in range(len(kept))) == ahead
+    assert kept.count("sent") == 25
