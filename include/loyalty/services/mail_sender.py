@@ -209,7 +209,6 @@ class Sender:
             "sender": self._number,
         }
         connection.execute(query("mail/write_outcomes"), binds)
-        connection.execute(query("mail/tell_sent"), binds)
 
     def _waited(self, connection: Connection) -> bool:
         """Whether there may be something to send now; it has been waited for."""
