@@ -15,6 +15,7 @@ from loyalty.services.apply_program import apply_program
 from loyalty.services.mail_order import order_of
 from loyalty.services.outbox import Outbox
 from loyalty.services.send_mail import send_mail
+from loyalty.store.queries import query
 from mailing import mailing_program, sink
 
 DAY = date(2026, 7, 3)
@@ -143,3 +144,21 @@ def test_few_letters_are_written_before_the_first_of_them_goes(
         send(ledger, program, server)
     assert max(kept[:at].count("written") - kept[:at].count("sent") for at in range(len(kept))) == ahead
     assert kept.count("sent") == 25
+
+
+MORE_MESSAGES = text(
+    "INSERT INTO loyalty.email (profile_id, key, campaign, run_id, points, address) "
+    "SELECT 1000 + n, gen_random_uuid(), campaign, run_id, 1, 'c@example.org' "
+    "FROM (SELECT campaign, run_id FROM loyalty.email LIMIT 1) AS one CROSS JOIN generate_series(1, 4000) AS n"
+)
+
+
+def test_the_next_messages_are_looked_up_not_searched_for(ledger: Engine) -> None:
+    expire(ledger, mailing_program(), 1)
+    with ledger.connect() as connection:  # never committed
+        connection.execute(MORE_MESSAGES)
+        connection.execute(text("ANALYZE loyalty.email"))
+        asked = {"campaign": "expired", "sender": 1, "run_id": None, "size": 50, "after": 0}
+        plan = "\n".join(connection.scalars(text(f"EXPLAIN {query('mail/claim')}"), asked))
+    assert "Seq Scan on email" not in plan
+    assert "Sort" not in plan
