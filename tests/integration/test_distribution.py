@@ -242,7 +242,6 @@ def test_one_that_does_is_not_blamed(statement: str, schema: Schema) -> None:
 
 TELLS_OF_A_LIST = {
     "insights/sample",
-    "mail/tell_sent",
     "mail/write_outcomes",
 }  # and joins it with one table of profiles
 

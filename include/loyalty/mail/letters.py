@@ -4,7 +4,8 @@ Put together by hand, since the standard library takes thirty times as long for 
 """
 
 import re
-from base64 import b64encode, encodebytes
+from base64 import b64encode
+from binascii import b2a_base64
 from dataclasses import dataclass
 from email.utils import formataddr, parseaddr
 from functools import lru_cache
@@ -17,6 +18,7 @@ ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9-]+(\.[A-Za-z0
 LONGEST_ADDRESS = 254
 WORD = 9  # characters of an encoded word: four bytes each at most, and its line no longer than 76
 CONTINUES = re.compile(r"[ \t]+\S").match
+LINES = re.compile(rb".{1,76}").findall  # of base64, as long as they may be
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,15 @@ def compose(envelope: Envelope, content: Content) -> bytes:
     parts = ((b"plain", content.text), (b"html", content.html))
     body = b"".join(
         b"--%b\r\nContent-Type: text/%b; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n%b"
-        % (boundary.encode(), kind, encodebytes(text.encode()).replace(b"\n", b"\r\n"))
+        % (boundary.encode(), kind, _in_base64(text))
         for kind, text in parts
     )
     return b"%b\r\n%b--%b--\r\n" % (head.encode("ascii"), body, boundary.encode())
+
+
+def _in_base64(text: str) -> bytes:
+    """The text as lines of base64, each of which ends."""
+    return b"".join([line + b"\r\n" for line in LINES(b2a_base64(text.encode(), newline=False))])
 
 
 @lru_cache
@@ -95,6 +102,8 @@ def _encoded(value: str) -> str:
 
 def _one_line(name: str, value: str) -> str:
     """The value, of which every further line continues the header."""
+    if "\n" not in value and "\r" not in value:
+        return value
     _, *more = value.split("\r\n")
     if "\n" in value.replace("\r\n", "") or "\r" in value.replace("\r\n", "") or not all(map(CONTINUES, more)):
         raise UnsentError("bad_header", f"{name}: {value!r}"[:200])

@@ -1,7 +1,8 @@
 """Jinja2 as a template may use it: strict, out of reach of Python's internals, and bounded in steps and in size."""
 
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator, MutableMapping, Sized
 from functools import partial
+from itertools import islice
 from threading import local
 from typing import Any
 
@@ -15,6 +16,7 @@ from loyalty.mail.inserts import Inserts
 MAX_STEPS = 100_000  # passes of loops, and calls
 MAX_LENGTH = 1_000_000  # characters of a part of a message, and of any text on the way to it
 MAX_BITS = 4_096  # of a whole number
+PIECES = 16  # of a text that are made before its length is looked at again
 _PADDING = {
     "center", "expandtabs", "format", "format_map", "join", "ljust", "replace", "rjust", "to_bytes", "translate",
     "zfill",
@@ -55,13 +57,24 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def rendered(self, template: Template, facts: dict[str, Any]) -> str:
         """What the template says of these facts; LimitError where it would go on and on."""
         self._spent.steps = 0
-        parts, length = [], 0
-        for part in template.generate(facts):
-            parts.append(part)
-            length += len(part)
+        pieces = template.generate(facts)
+        texts, length = [], 0
+        while some := list(islice(pieces, PIECES)):
+            texts.append("".join(some))
+            length += len(texts[-1])
             if length > MAX_LENGTH:
                 raise LimitError(f"the text is longer than {MAX_LENGTH:,} characters")
-        return "".join(parts)
+        return "".join(texts)
+
+    def make_globals(self, d: MutableMapping[str, Any] | None) -> MutableMapping[str, Any]:
+        """A plain dict: a chain of two would be copied for each message more slowly than its facts are looked up."""
+        return {**self.globals, **(d or {})}
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """The part of a fact is the item of this name, unless a dict itself has something of this name."""
+        if type(obj) is dict and attribute not in _OF_EVERY_DICT and attribute in obj:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         """No underscores, no internals, and nothing that pads a text to any length."""
@@ -119,6 +132,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
 
 _COUNTED, _SHORT = "the counted", "the short"
+_OF_EVERY_DICT = frozenset(dir(dict))
 
 
 def short(value: Any) -> Any:

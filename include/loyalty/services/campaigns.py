@@ -7,7 +7,7 @@ from pathlib import Path
 from loyalty.errors import Faults, LoyaltyError
 from loyalty.mail.templates import Templates
 from loyalty.model.catalog import Catalog, Value
-from loyalty.model.mail import Campaign, Mail
+from loyalty.model.mail import Campaign, Mail, Manner
 from loyalty.model.program import Program
 
 
@@ -19,7 +19,8 @@ class Campaigns:
 
     def __init__(self, program: Program, catalog: Catalog, folder: Path | None) -> None:
         self.program, self.catalog = program, catalog
-        self._quiet = [(one, program.mail.manner_of(one).quiet_hours) for one in program.mail.campaigns]
+        self._manners = {one.name: program.mail.manner_of(one) for one in program.mail.campaigns}
+        self._quiet = [(one, self._manners[one.name].quiet_hours) for one in program.mail.campaigns]
         own = _own_templates(program.mail, folder)
         self.templates = Templates([one.folder for one in program.mail.campaigns], program.mail.default_locale, own)
         faults = list(self._unknown_values())
@@ -38,6 +39,10 @@ class Campaigns:
             known = ", ".join(one.name for one in self.mail.campaigns) or "none: program.yaml has no mail.campaigns"
             raise LoyaltyError(f"{name!r} is no campaign; known: {known}")
         return found
+
+    def manner_of(self, campaign: Campaign) -> Manner:
+        """How this campaign speaks, found out once."""
+        return self._manners[campaign.name]
 
     def values(self, campaign: Campaign) -> dict[str, Value]:
         """The values that its templates ask for, by the names that they have for them."""

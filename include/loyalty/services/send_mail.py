@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, wait
 from dataclasses import replace
@@ -21,6 +22,7 @@ from loyalty.store.database import open_engine
 from loyalty.store.queries import query
 
 FEW = 200  # messages for which no process is started
+A_MOMENT, A_WHILE = 0.1, 10  # seconds between looks at whether to go on, and between reports
 
 
 def send_mail(connection: Connection, order: Order, tell: Callable[[Outbox], None] | None = None) -> Outbox:
@@ -44,14 +46,17 @@ def send_mail(connection: Connection, order: Order, tell: Callable[[Outbox], Non
 
 
 def _send_in_processes(connection: Connection, order: Order, tell: Callable[[Outbox], None] | None) -> None:
-    """The connections are shared by as many processes as there are processors."""
-    shares = _shares(order.connections, os.cpu_count() or 1)
+    """The connections are shared by as many processes as there are processors; this one begins, and others join it."""
+    own, *others = _shares(order.connections, os.cpu_count() or 1)
     context = multiprocessing.get_context("spawn")
     ended = context.Event()
-    with ProcessPoolExecutor(len(shares), mp_context=context, initializer=_listen, initargs=(ended,)) as pool:
-        works = [pool.submit(work, replace(order, connections=share), order.connections) for share in shares]
+    pool = ProcessPoolExecutor(len(others) or 1, mp_context=context, initializer=_listen, initargs=(ended,))
+    with ThreadPoolExecutor(1) as here, pool:
+        works = [pool.submit(work, replace(order, connections=share), order.connections) for share in others]
+        given = replace(order, connections=own), order.connections, _asked_now_and_then(lambda: not ended.is_set())
+        works.append(here.submit(work, *given))
         try:
-            while wait(works, timeout=10).not_done:
+            while wait(works, timeout=A_WHILE).not_done:
                 if tell:
                     with connection.begin():
                         tell(outbox(connection, order.run_id))
@@ -76,8 +81,9 @@ def _shares(connections: int, processors: int) -> list[int]:
     return [connections // processes + (at < connections % processes) for at in range(processes)]
 
 
-def work(order: Order, connections_in_all: int) -> None:
-    """One process: its connections have sent what there was to be sent."""
+def work(order: Order, connections_in_all: int, goes_on: Callable[[], bool] | None = None) -> None:
+    """One process: its connections have sent what there was to be sent, or it does not go on."""
+    is_wanted = goes_on or _asked_now_and_then(_is_wanted)
     program = Program.model_validate_json(order.program)
     campaigns = Campaigns(program, Catalog.from_json(order.definitions), order.folder)
     interval = connections_in_all / program.mail.per_second if program.mail.per_second else 0.0
@@ -85,7 +91,7 @@ def work(order: Order, connections_in_all: int) -> None:
     try:
         with ThreadPoolExecutor(order.connections) as pool:
             stop = threading.Event()
-            given = (engine, campaigns, order, interval, lambda: not stop.is_set() and _is_wanted())
+            given = (engine, campaigns, order, interval, lambda: not stop.is_set() and is_wanted())
             senders = [pool.submit(Sender(*given).run) for _ in range(order.connections)]
             try:
                 wait(senders)
@@ -96,6 +102,19 @@ def work(order: Order, connections_in_all: int) -> None:
             done.result()
     finally:
         engine.dispose()
+
+
+def _asked_now_and_then(ask: Callable[[], bool]) -> Callable[[], bool]:
+    """The same answer, a moment old at most: what asks other processes is not asked for each letter."""
+    asked_at, answer = float("-inf"), False
+
+    def last_answer() -> bool:
+        nonlocal asked_at, answer
+        if time.monotonic() - asked_at > A_MOMENT:
+            asked_at, answer = time.monotonic(), ask()
+        return answer
+
+    return last_answer
 
 
 def _is_wanted() -> bool:

@@ -53,7 +53,7 @@ def draft_mail(
 ) -> list[Draft]:
     """The drafts of these messages of the outbox: their facts as of now, the points as of the events they are about."""
     ids = [profile_id for profile_id, _ in messages]
-    consent = campaigns.mail.manner_of(campaign).consent
+    consent = campaigns.manner_of(campaign).consent
     of = "reminders" if campaign.days_ahead else "runs"
     facts = rows(connection, f"mail/facts_of_{of}", ids=ids, keys=[key for _, key in messages], consent=consent)
     return drafts_of(connection, campaigns, campaign, facts, now)
@@ -108,7 +108,7 @@ class _Common:
     def __init__(self, campaigns: Campaigns, campaign: Campaign, offers: Sequence[Row], now: datetime) -> None:
         program = campaigns.program
         self._campaigns, self._campaign, self._offers = campaigns, campaign, offers
-        self._manner = manner = campaigns.mail.manner_of(campaign)
+        self._manner = manner = campaigns.manner_of(campaign)
         self._date, self._zone = format_datetime(now), ZoneInfo(program.timezone)
         self._program = {"name": program.name, "currency": program.currency, "point_value": program.point_value}
         utm = manner.utm.model_dump() | {"campaign": manner.utm.campaign or campaign.name} if manner.utm else {}

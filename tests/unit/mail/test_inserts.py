@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
-from jinja2 import DictLoader, TemplateSyntaxError
+from jinja2 import DictLoader, TemplateSyntaxError, UndefinedError
 
 from loyalty.errors import Faults
 from loyalty.mail import sandbox
@@ -129,6 +129,23 @@ def test_a_template_without_end_is_stopped(source: str) -> None:
 def test_nothing_pads_a_text_to_any_length(source: str) -> None:
     with pytest.raises(Exception, match=r"unsafe|No filter|Range too big"):
         said(source)
+
+
+def test_what_says_nothing_does_not_end_the_text() -> None:
+    assert said("{{ customer.nobody }}" * 100 + "the end") == "the end"
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"), [("{{ f.points }}", "52"), ("{{ f.keys() | list }}", "['points', 'keys']")]
+)
+def test_a_part_of_a_fact_does_not_hide_what_every_dict_has(source: str, expected: str) -> None:
+    made = "{% set f = {'points': 52, 'keys': 1} %}"
+    assert said(made + source) == expected
+
+
+def test_a_part_that_a_fact_lacks_is_a_fault() -> None:
+    with pytest.raises(UndefinedError, match="has no attribute 'pints'"):
+        said("{{ event.pints }}")
 
 
 def test_loops_keep_their_manners() -> None:

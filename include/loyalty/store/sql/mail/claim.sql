@@ -2,7 +2,7 @@
 WITH due AS (
     SELECT profile_id, key FROM loyalty.email
     WHERE state = 'queued' AND profile_id > :after AND campaign = :campaign AND not_before <= clock_timestamp()
-      AND run_id = coalesce(CAST(:run_id AS bigint), run_id)
+      AND (CAST(:run_id AS bigint) IS NULL OR run_id = CAST(:run_id AS bigint))
     ORDER BY profile_id, key LIMIT :size FOR NO KEY UPDATE SKIP LOCKED
 )
 UPDATE loyalty.email SET state = 'sending', sender_id = :sender, sending_at = clock_timestamp()
