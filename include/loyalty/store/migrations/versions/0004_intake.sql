@@ -289,11 +289,9 @@ BEGIN
     INSERT INTO intake_profile (customer_id, profile_id, is_new) SELECT customer_id, profile_id, true FROM made;
     INSERT INTO intake_profile (customer_id, profile_id, is_new)
     SELECT profile.customer_id, profile.profile_id, false
-    FROM (
-        SELECT customer_id FROM intake_event WHERE reason IS NULL
-        EXCEPT
-        SELECT customer_id FROM intake_profile
-    ) AS named JOIN loyalty.profile USING (customer_id)
+    FROM loyalty.profile
+    WHERE profile.customer_id IN (SELECT customer_id FROM intake_event WHERE reason IS NULL)
+      AND NOT EXISTS (SELECT FROM intake_profile AS made WHERE made.profile_id = profile.profile_id)
     ORDER BY profile.profile_id;
     -- Not how many are new: of a few who are not the planner would think that there is none.
     IF EXISTS (SELECT FROM intake_event OFFSET 2000) THEN
