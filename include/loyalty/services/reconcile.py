@@ -35,6 +35,11 @@ class Question:
     invariant: str
     binds: Mapping[str, Any]
 
+    @property
+    def is_slice(self) -> bool:
+        """Whether it is about some profiles in a row."""
+        return "up_to" in self.binds
+
 
 def reconcile(connection: Connection, run_id: int | None = None) -> list[Finding]:
     """What each invariant that exists so far says of this ledger, or of the members of one run; it only reads."""
@@ -45,16 +50,22 @@ def reconcile(connection: Connection, run_id: int | None = None) -> list[Finding
 def reconcile_side_by_side(
     engine: Engine, run_id: int | None = None, *, side_by_side: int = SIDE_BY_SIDE
 ) -> list[Finding]:
-    """The same of what is committed, asked over so many connections at a time; each statement sees its own moment."""
+    """The same of what is committed, asked over so many connections at a time; each statement sees its own moment.
+
+    Statements about all customers at once keep much in the server's memory: never are two of them under way.
+    """
     with transaction(engine) as connection:
         questions = _questions(connection, run_id)
+    large = [place for place, question in enumerate(questions) if not question.is_slice]
+    slices = [[place] for place, question in enumerate(questions) if question.is_slice]
     answers: dict[int, Finding] = {}
 
-    def ask(connection: Connection, place: int) -> None:
-        with connection.begin():
-            answers[place] = _answer(connection, questions[place])
+    def ask(connection: Connection, places: Sequence[int]) -> None:
+        for place in places:
+            with connection.begin():
+                answers[place] = _answer(connection, questions[place])
 
-    work_side_by_side(engine, ask, range(len(questions)), side_by_side)
+    work_side_by_side(engine, ask, [large, *slices], side_by_side)
     return _findings([answers[place] for place in range(len(questions))])
 
 
