@@ -37,8 +37,7 @@ from loyalty.orchestration.waits import AwaitDeactivations, AwaitLocks
 plan = cancellation_plan()
 
 
-# The later a step, the sooner its turn: a chunk is finished before another is locked, and nobody is locked for longer.
-@task_group(default_args={"weight_rule": "upstream"})
+@task_group
 def cancel_chunk(chunk: int) -> None:
     """From the lock to the release, for the members of one chunk."""
     locked = AwaitLocks(task_id="await_locks")
@@ -62,7 +61,8 @@ with DAG(
     start_date=plan.first,
     catchup=False,
     max_active_runs=1,
-    default_args=PATIENT,
+    # The later a step, the sooner its turn: a chunk is finished before another is locked, and nobody is locked for longer.
+    default_args={**PATIENT, "weight_rule": "upstream"},
     tags=["loyalty", "points", "once a year"],
     params=FORM,
 ):
