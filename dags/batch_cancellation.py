@@ -61,7 +61,7 @@ with DAG(
     start_date=plan.first,
     catchup=False,
     max_active_runs=1,
-    # The later a step, the sooner its turn: a chunk is finished before another is locked, and nobody is locked for longer.
+    # The later a step, the sooner its turn: a chunk is finished before another is locked, so nobody is locked for long.
     default_args={**PATIENT, "weight_rule": "upstream"},
     tags=["loyalty", "points", "once a year"],
     params=FORM,
