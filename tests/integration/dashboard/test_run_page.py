@@ -80,6 +80,29 @@ def test_the_final_page_shows_the_numbers_of_the_report(
     assert 'data-over="yes"' in page
 
 
+QUEUED = text(
+    "INSERT INTO loyalty.email (profile_id, key, campaign, run_id, points, address) "
+    "SELECT profile_id, gen_random_uuid(), 'cancelled', run_id, 1, 'c@example.org' FROM loyalty.journey_member "
+    "WHERE state = 'completed' LIMIT 1"
+)
+SENT = text("UPDATE loyalty.email SET state = 'sent', ended_at = clock_timestamp() WHERE address = 'c@example.org'")
+
+
+def test_a_run_is_watched_until_its_mail_has_gone(client: Client, connection: Connection, program: Program) -> None:
+    crowd(connection)
+    totals = cancel(connection, program)
+    with connection.begin():
+        connection.execute(QUEUED)
+    waiting = ask(client, "/ui/run", run=totals.run_id)
+    assert 'data-over="no"' in waiting
+    assert values(waiting, "numbers")["Got the mail"] == 0
+    with connection.begin():
+        connection.execute(SENT)
+    gone = ask(client, "/ui/run", run=totals.run_id)
+    assert 'data-over="yes"' in gone
+    assert values(gone, "numbers")["Got the mail"] == 1
+
+
 def test_the_run_is_found_by_the_names_of_the_host(client: Client, connection: Connection, program: Program) -> None:
     crowd(connection)
     key = "manual__2026-01-01T00:00:00+00:00"

@@ -45,6 +45,11 @@ class RunView:
         """Whether nothing of it changes any more, mail aside."""
         return bool(self.record["finished_at"])
 
+    @property
+    def may_change(self) -> bool:
+        """Whether there is something to watch: members on the way, or messages that have not gone yet."""
+        return not self.is_over or any(self.messages().get(state) for state in ("queued", "sending"))
+
     def total(self, measure: str, *states: str) -> int:
         """The sum of a measure over the members in these states, or over all."""
         return sum(one[measure] for one in self.progress if not states or one["state"] in states)
