@@ -47,10 +47,8 @@ def reconcile(connection: Connection, run_id: int | None = None) -> list[Finding
     return _findings([_answer(connection, question) for question in questions])
 
 
-def reconcile_side_by_side(
-    engine: Engine, run_id: int | None = None, *, side_by_side: int = SIDE_BY_SIDE
-) -> list[Finding]:
-    """The same of what is committed, asked over so many connections at a time; each statement sees its own moment.
+def reconcile_side_by_side(engine: Engine, run_id: int | None = None) -> list[Finding]:
+    """The same of what is committed, asked over several connections at a time; each statement sees its own moment.
 
     Statements about all customers at once keep much in the server's memory: never are two of them under way.
     """
@@ -65,7 +63,7 @@ def reconcile_side_by_side(
             with connection.begin():
                 answers[place] = _answer(connection, questions[place])
 
-    work_side_by_side(engine, ask, [large, *slices], side_by_side)
+    work_side_by_side(engine, ask, [large, *slices], SIDE_BY_SIDE)
     return _findings([answers[place] for place in range(len(questions))])
 
 
