@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, MutableMapping, Sized
 from functools import partial
-from itertools import islice
 from threading import local
 from typing import Any
 
@@ -16,7 +15,6 @@ from loyalty.mail.inserts import Inserts
 MAX_STEPS = 100_000  # passes of loops, and calls
 MAX_LENGTH = 1_000_000  # characters of a part of a message, and of any text on the way to it
 MAX_BITS = 4_096  # of a whole number
-PIECES = 16  # of a text that are made before its length is looked at again
 _PADDING = {
     "center", "expandtabs", "format", "format_map", "join", "ljust", "replace", "rjust", "to_bytes", "translate",
     "zfill",
@@ -57,14 +55,13 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def rendered(self, template: Template, facts: dict[str, Any]) -> str:
         """What the template says of these facts; LimitError where it would go on and on."""
         self._spent.steps = 0
-        pieces = template.generate(facts)
-        texts, length = [], 0
-        while some := list(islice(pieces, PIECES)):
-            texts.append("".join(some))
-            length += len(texts[-1])
+        parts, length = [], 0
+        for part in template.generate(facts):
+            parts.append(part)
+            length += len(part)
             if length > MAX_LENGTH:
                 raise LimitError(f"the text is longer than {MAX_LENGTH:,} characters")
-        return "".join(texts)
+        return "".join(parts)
 
     def make_globals(self, d: MutableMapping[str, Any] | None) -> MutableMapping[str, Any]:
         """A plain dict: a chain of two would be copied for each message more slowly than its facts are looked up."""
