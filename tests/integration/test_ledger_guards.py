@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from ledger import balance, profile, program_of, record, settle, wipe
+from loyalty.services import reconcile as reconciling
 from loyalty.services.apply_program import apply_program
 from loyalty.services.reconcile import broken, reconcile
 from loyalty.store.database import transaction
@@ -250,7 +251,7 @@ FAULTS = {
     "a guard asleep": ("7_events_stay", "ALTER TABLE loyalty.event DISABLE TRIGGER events_stay"),
     "a guard of replicas": ("7_events_stay", "ALTER TABLE loyalty.event_3 ENABLE REPLICA TRIGGER b_book_events"),
     "a guard of profiles": ("7_events_stay", "ALTER TABLE loyalty.profile DISABLE TRIGGER open_accounts"),
-    "a total": ("6_members_add_up", "UPDATE loyalty.journey_run SET points = points + 1"),
+    "a total": ("6_totals_are_the_members", "UPDATE loyalty.journey_run SET points = points + 1"),
     "a member whose end was not counted": (
         "6_progress_is_kept",
         "UPDATE loyalty.journey_member SET state = 'failed', reason = 'lock_timeout'",
@@ -276,7 +277,11 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_reconcile_finds_what_was_done_behind_its_back(connection: Connection, customer: int, fault: str) -> None:
+@pytest.mark.parametrize("few_slices", [0, 5], ids=["part by part", "all at once"])
+def test_reconcile_finds_what_was_done_behind_its_back(
+    connection: Connection, customer: int, fault: str, few_slices: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciling, "FEW_SLICES", few_slices)
     invariant, done = FAULTS[fault]
     settle(connection, program_of(), NOON.date() + timedelta(days=200))
     with connection.begin():

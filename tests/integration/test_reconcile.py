@@ -35,11 +35,13 @@ def change_expiries(database: Engine) -> None:
 
 
 @pytest.mark.parametrize("slice_size", [1, 4, 1_000])
+@pytest.mark.parametrize("few_slices", [0, 1_000], ids=["part by part", "all at once"])
 @pytest.mark.parametrize("of_the_run", [True, False])
-def test_slices_miss_nobody_and_count_nobody_twice(
-    database: Engine, monkeypatch: pytest.MonkeyPatch, slice_size: int, of_the_run: bool
+def test_slices_and_parts_miss_nobody_and_count_nobody_twice(
+    database: Engine, monkeypatch: pytest.MonkeyPatch, slice_size: int, few_slices: int, of_the_run: bool
 ) -> None:
     monkeypatch.setattr(service, "SLICE", slice_size)
+    monkeypatch.setattr(service, "FEW_SLICES", few_slices)
     night = expire_everybody(database)
     run_id = night if of_the_run else None
     assert broken(reconcile_side_by_side(database, run_id)) == []

@@ -1,6 +1,10 @@
-"""Check every invariant of the ledger against the events themselves."""
+"""Check every invariant of the ledger against the events themselves.
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+Of many customers it is asked part by part, a part being those whose events lie in one partition: what is read for one
+statement is still in memory for the next, and no statement keeps more than a part of them in mind.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from typing import Any
@@ -8,11 +12,27 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from loyalty.store.database import transaction
-from loyalty.store.queries import Row, query
+from loyalty.store.queries import Row, query, query_of_part
 from loyalty.store.side_by_side import SIDE_BY_SIDE, work_side_by_side
 
 SHOWN = 20
-SLICE = 50_000
+SLICE = 50_000  # customers whose midnights are settled at once
+FEW_SLICES = 5  # so many, and no more, are asked about all at once
+# In the order in which they are told; each is a statement of store/sql/invariants.
+OF_THE_LEDGER = ("1_counters_are_the_sum", "9_closed_days_stay")  # no part of the check of one run
+OF_RUNS = ("5_nobody_stays_locked", "6_progress_is_kept", "6_totals_are_the_members")
+OF_GUARDS = ("7_events_stay",)
+OF_PROFILES = (
+    "1_balance_is_the_sum",
+    "2_never_below_zero",
+    "3_cancelled_once",
+    "4_locked_customers_cannot_spend",
+    "5_cancelled_under_a_lock",
+    "6_members_add_up",
+    "7_events_mean_what_they_say",
+)
+OF_SLICES = ("8_expiry_follows_the_rule",)
+INVARIANTS = tuple(sorted((*OF_THE_LEDGER, *OF_RUNS, *OF_GUARDS, *OF_PROFILES, *OF_SLICES)))
 
 
 @dataclass(frozen=True)
@@ -30,41 +50,33 @@ class Finding:
 
 @dataclass(frozen=True)
 class Question:
-    """One statement: an invariant, of the whole ledger or of the part that the binds name."""
+    """One statement: an invariant, of the whole ledger or of the profiles that the binds name."""
 
     invariant: str
     binds: Mapping[str, Any]
 
-    @property
-    def is_slice(self) -> bool:
-        """Whether it is about some profiles in a row."""
-        return "up_to" in self.binds
-
 
 def reconcile(connection: Connection, run_id: int | None = None) -> list[Finding]:
     """What each invariant that exists so far says of this ledger, or of the members of one run; it only reads."""
-    questions = _questions(connection, run_id)
-    return _findings([_answer(connection, question) for question in questions])
+    return _findings(
+        [_answer(connection, question) for portion in _portions(connection, run_id) for question in portion]
+    )
 
 
 def reconcile_side_by_side(engine: Engine, run_id: int | None = None) -> list[Finding]:
-    """The same of what is committed, asked over several connections at a time; each statement sees its own moment.
-
-    Statements about all customers at once keep much in the server's memory: never are two of them under way.
-    """
+    """The same of what is committed, asked over several connections at a time; each statement sees its own moment."""
     with transaction(engine) as connection:
-        questions = _questions(connection, run_id)
-    large = [place for place, question in enumerate(questions) if not question.is_slice]
-    slices = [[place] for place, question in enumerate(questions) if question.is_slice]
-    answers: dict[int, Finding] = {}
+        portions = _portions(connection, run_id)
+    answers: dict[int, list[Finding]] = {}
 
-    def ask(connection: Connection, places: Sequence[int]) -> None:
-        for place in places:
+    def ask(connection: Connection, place: int) -> None:
+        answers[place] = []
+        for question in portions[place]:
             with connection.begin():
-                answers[place] = _answer(connection, questions[place])
+                answers[place].append(_answer(connection, question))
 
-    work_side_by_side(engine, ask, [large, *slices], SIDE_BY_SIDE)
-    return _findings([answers[place] for place in range(len(questions))])
+    work_side_by_side(engine, ask, range(len(portions)), SIDE_BY_SIDE)
+    return _findings([answer for place in range(len(portions)) for answer in answers[place]])
 
 
 def broken(findings: list[Finding]) -> list[Finding]:
@@ -77,13 +89,31 @@ def awaiting_settlement(connection: Connection) -> int:
     return int(connection.scalar(query("awaiting_settlement")) or 0)
 
 
-def _questions(connection: Connection, run_id: int | None) -> list[Question]:
-    """All of them, in the order of the invariants."""
-    return [Question(name, binds) for name, parts in INVARIANTS.items() for binds in parts(connection, run_id)]
+def _portions(connection: Connection, run_id: int | None) -> list[list[Question]]:
+    """All that is to be asked, in portions that one connection asks; those of a part follow each other."""
+    asked = {"run_id": run_id}
+    bounds = [0, *connection.scalars(query("profile_bounds"), {"size": SLICE, "run_id": run_id})]
+    parts: Sequence[int | None] = [None]
+    if len(bounds) > FEW_SLICES + 1:
+        parts = range(int(connection.scalar(query("part_count")) or 0))
+        bounds = [0, *reversed(bounds[: 0 : -len(parts)])]
+    whole = [Question(name, asked) for name in OF_RUNS] + [Question(name, {}) for name in OF_GUARDS]
+    if run_id is None:
+        whole += [Question(name, {}) for name in OF_THE_LEDGER]
+    return [whole, *(portion for part in parts for portion in _of_part(asked | {"part": part}, bounds))]
+
+
+def _of_part(asked: Mapping[str, Any], bounds: Sequence[int]) -> Iterator[list[Question]]:
+    """The portions about the profiles of one part, or about all of them."""
+    yield [Question(name, asked) for name in OF_PROFILES]
+    for after, up_to in pairwise(bounds):
+        yield [Question(name, {**asked, "after": after, "up_to": up_to}) for name in OF_SLICES]
 
 
 def _answer(connection: Connection, question: Question) -> Finding:
-    rows = iter(connection.execute(query(f"invariants/{question.invariant}"), dict(question.binds)).mappings())
+    name, part = f"invariants/{question.invariant}", question.binds.get("part")
+    statement = query(name) if part is None else query_of_part(name, part)
+    rows = iter(connection.execute(statement, dict(question.binds)).mappings())
     shown = tuple(dict(row) for row in islice(rows, SHOWN))
     return Finding(question.invariant, len(shown) + sum(1 for _ in rows), shown)
 
@@ -96,42 +126,3 @@ def _findings(answers: Sequence[Finding]) -> list[Finding]:
 def _of_all_parts(name: str, parts: Sequence[Finding]) -> Finding:
     shown = tuple(row for part in parts for row in part.rows)
     return Finding(name, sum(part.count for part in parts), shown[:SHOWN])
-
-
-Parts = Iterator[Mapping[str, Any]]
-
-
-def _whole(_connection: Connection, run_id: int | None) -> Parts:
-    yield {"run_id": run_id}
-
-
-def _guards(_connection: Connection, _run_id: int | None) -> Parts:
-    yield {}
-
-
-def _of_all_alone(_connection: Connection, run_id: int | None) -> Parts:
-    """What speaks of the whole ledger at once is no part of the check of one run."""
-    if run_id is None:
-        yield {}
-
-
-def _by_slices(connection: Connection, run_id: int | None) -> Parts:
-    bounds = [0, *connection.scalars(query("profile_bounds"), {"size": SLICE, "run_id": run_id})]
-    for after, up_to in pairwise(bounds):
-        yield {"after": after, "up_to": up_to, "run_id": run_id}
-
-
-INVARIANTS: dict[str, Callable[[Connection, int | None], Parts]] = {
-    "1_balance_is_the_sum": _whole,
-    "1_counters_are_the_sum": _of_all_alone,
-    "2_never_below_zero": _whole,
-    "3_cancelled_once": _whole,
-    "4_locked_customers_cannot_spend": _whole,
-    "5_cancelled_under_a_lock": _whole,
-    "6_members_add_up": _whole,
-    "6_progress_is_kept": _whole,
-    "7_events_mean_what_they_say": _whole,
-    "7_events_stay": _guards,
-    "8_expiry_follows_the_rule": _by_slices,
-    "9_closed_days_stay": _of_all_alone,
-}

@@ -8,7 +8,8 @@ LEFT JOIN loyalty.action USING (action)
 LEFT JOIN loyalty.profile USING (profile_id)
 CROSS JOIN LATERAL (
     SELECT loyalty.balance_effect(action.effect, loyalty.points_of(e.params -> action.parameter)) AS points) AS meant
-WHERE (CAST(:run_id AS bigint) IS NULL OR e.profile_id IN (SELECT profile_id FROM loyalty.journey_member WHERE run_id = :run_id))
+WHERE (CAST(:run_id AS bigint) IS NULL OR e.profile_id IN (
+    SELECT profile_id FROM loyalty.journey_member WHERE run_id = :run_id AND loyalty.in_part(profile_id, :part)))
   AND (e.points IS DISTINCT FROM meant.points
     OR (action.effect <> 'none' AND e.points IS NULL)
     OR (e.source = 'rolling_expiry' AND e.recorded_at > program.zone_since

@@ -6,7 +6,7 @@ WITH night AS (
                     max(s.midnight) FILTER (WHERE s.entry_count > 0) OVER (PARTITION BY s.profile_id)) AS horizon
     FROM loyalty.settlement(ARRAY(
         SELECT profile_id FROM loyalty.account
-        WHERE profile_id > :after AND profile_id <= :up_to
+        WHERE profile_id > :after AND profile_id <= :up_to AND loyalty.in_part(profile_id, :part)
           AND (CAST(:run_id AS bigint) IS NULL OR profile_id IN (SELECT profile_id FROM loyalty.journey_member WHERE run_id = :run_id)))) AS s
     CROSS JOIN loyalty.program
     WINDOW nights AS (PARTITION BY s.profile_id ORDER BY s.midnight)
