@@ -5,9 +5,9 @@ WITH level AS (
     FROM loyalty.event WHERE points IS NOT NULL
       AND (CAST(:run_id AS bigint) IS NULL OR profile_id IN (
           SELECT profile_id FROM loyalty.journey_member WHERE run_id = :run_id AND loyalty.in_part(profile_id, :part)))
+), below AS MATERIALIZED (
+    SELECT DISTINCT profile_id, recorded_at, balance FROM level CROSS JOIN loyalty.program
+    WHERE balance < 0 AND NOT program.allow_debt
 )
-SELECT profile.customer_id, level.recorded_at, level.balance
-FROM level JOIN loyalty.profile USING (profile_id) CROSS JOIN loyalty.program
-WHERE level.balance < 0 AND NOT program.allow_debt
-GROUP BY level.profile_id, profile.customer_id, level.recorded_at, level.balance
-ORDER BY level.profile_id, level.recorded_at
+SELECT profile.customer_id, below.recorded_at, below.balance
+FROM below JOIN loyalty.profile USING (profile_id) ORDER BY below.profile_id, below.recorded_at

@@ -26,16 +26,18 @@ WITH written AS (
     LEFT JOIN loyalty.action ON action.action = e.action
     WHERE member.state = 'completed' AND member.locked_at IS NOT NULL
     GROUP BY member.run_id, member.profile_id, member.balance_locked, member.balance_after, member.points, member.returned
+), wrong AS MATERIALIZED (
+    SELECT member.run_id, member.profile_id, 'member (' || member.state || ')' AS what, member.points, member.sum_of_events
+    FROM member LEFT JOIN loyalty.journey_run AS run USING (run_id)
+    WHERE member.points <> member.sum_of_events OR run.run_id IS NULL
+       OR (run.state = 'completed' AND member.state NOT IN ('completed', 'failed'))
+       OR (run.journey = 'batch_cancellation' AND member.state <> 'completed' AND member.sum_of_events <> 0)
+    UNION ALL
+    SELECT run_id, profile_id, 'balance after: ' || balance_after, points, balance_locked + booked + came_back - balance_after
+    FROM under_lock
+    WHERE balance_locked + booked + came_back - points IS DISTINCT FROM balance_after OR came_back <> returned
 )
-SELECT coalesce(run.journey, '(no journey)') AS journey, coalesce(run.run_key, member.run_id::text) AS run_key,
-       'member ' || profile.customer_id || ' (' || member.state || ')' AS what, member.points, member.sum_of_events
-FROM member LEFT JOIN loyalty.journey_run AS run USING (run_id) JOIN loyalty.profile USING (profile_id)
-WHERE member.points <> member.sum_of_events OR run.run_id IS NULL
-   OR (run.state = 'completed' AND member.state NOT IN ('completed', 'failed'))
-   OR (run.journey = 'batch_cancellation' AND member.state <> 'completed' AND member.sum_of_events <> 0)
-UNION ALL
-SELECT run.journey, run.run_key, 'balance of ' || profile.customer_id || ' after: ' || under_lock.balance_after,
-       under_lock.points, under_lock.balance_locked + under_lock.booked + under_lock.came_back - under_lock.balance_after
-FROM under_lock JOIN loyalty.journey_run AS run USING (run_id) JOIN loyalty.profile USING (profile_id)
-WHERE under_lock.balance_locked + under_lock.booked + under_lock.came_back - under_lock.points IS DISTINCT FROM under_lock.balance_after
-   OR under_lock.came_back <> under_lock.returned
+SELECT coalesce(run.journey, '(no journey)') AS journey, coalesce(run.run_key, wrong.run_id::text) AS run_key,
+       profile.customer_id, wrong.what, wrong.points, wrong.sum_of_events
+FROM wrong LEFT JOIN loyalty.journey_run AS run USING (run_id) LEFT JOIN loyalty.profile USING (profile_id)
+ORDER BY wrong.run_id, wrong.profile_id
