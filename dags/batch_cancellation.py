@@ -6,7 +6,7 @@ for a human ▸ for each chunk of members: `lock_balances` asks for locks ▸ `a
 not confirmed in time; `filter_clients` finds who has active promotions ▸ `deactivate_promotions` ▸
 `await_deactivations` ▸ `fail_undeactivated` ▸ `deduct_points` computes each amount again under the lock and takes it,
 once ▸ `release_locks` ▸ then `finish_run` ▸ `reconcile` ▸ `send_mail` tells those who lost points how many ▸ `report`.
-A task with nothing to do shows itself as skipped.
+A task with nothing to do shows itself as skipped. Few chunks are locked and deducted at a time: `chunks_at_once`.
 
 ## When it runs
 By hand, from its form, or as `cancellation.schedule` of program.yaml says. Its clock is the present.
@@ -44,9 +44,12 @@ def cancel_chunk(chunk: int) -> None:
     unlocked = step.FailUnlocked(task_id="fail_unlocked", chunk=chunk)
     filtered = step.FilterClients(task_id="filter_clients", chunk=chunk)
     undeactivated = step.FailUndeactivated(task_id="fail_undeactivated", chunk=chunk)
-    deducted = step.DeductPoints(task_id="deduct_points", chunk=chunk, trigger_rule="none_failed")
+    deducted = step.DeductPoints(
+        task_id="deduct_points", chunk=chunk, trigger_rule="none_failed", max_active_tis_per_dagrun=plan.deducting
+    )
     released = step.ReleaseLocks(task_id="release_locks", chunk=chunk, trigger_rule="all_done")
-    step.LockBalances(task_id="lock_balances", chunk=chunk) >> locked >> [unlocked, filtered]
+    asked = step.LockBalances(task_id="lock_balances", chunk=chunk, max_active_tis_per_dagrun=plan.locking)
+    asked >> locked >> [unlocked, filtered]
     deactivated = step.DeactivatePromotions(task_id="deactivate_promotions", chunk=chunk)
     filtered >> deactivated >> AwaitDeactivations(task_id="await_deactivations") >> undeactivated
     [filtered, undeactivated] >> deducted

@@ -11,19 +11,31 @@ from loyalty.settings import load_settings
 
 
 class CancellationPlan(NamedTuple):
-    """A timetable (None: by hand only), the instant from which it counts, and how long an approval is waited for."""
+    """How the DAG is laid out.
+
+    A timetable (None: by hand only), the instant from which it counts, how long an approval is waited for, and how many
+    chunks are locked and deducted at a time.
+    """
 
     schedule: CronTriggerTimetable | None
     first: datetime
     approval_hours: float
+    locking: int
+    deducting: int
 
 
 def cancellation_plan() -> CancellationPlan:
-    """What program.yaml says of the schedule; read when the DAG file is imported, like the days of a program."""
+    """What program.yaml says of it; read when the DAG file is imported, like the days of a program."""
     program = load_program(load_settings().program)
     own = program.cancellation
     timetable = CronTriggerTimetable(own.schedule, timezone=program.timezone) if own.schedule else None
-    return CancellationPlan(timetable, datetime(1970, 1, 1, tzinfo=ZoneInfo(program.timezone)), own.approval_hours)
+    return CancellationPlan(
+        timetable,
+        first=datetime(1970, 1, 1, tzinfo=ZoneInfo(program.timezone)),
+        approval_hours=own.approval_hours,
+        locking=max(1, own.chunks_at_once // 2),
+        deducting=own.chunks_at_once,
+    )
 
 
 def _field(title: str, description: str, *types: str, **more: Any) -> Param:
