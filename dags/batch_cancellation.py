@@ -35,6 +35,7 @@ from loyalty.orchestration.retries import PATIENT
 from loyalty.orchestration.waits import AwaitDeactivations, AwaitLocks
 
 plan = cancellation_plan()
+few = {"max_active_tis_per_dagrun": plan.chunks_at_once}
 
 
 @task_group
@@ -44,11 +45,9 @@ def cancel_chunk(chunk: int) -> None:
     unlocked = step.FailUnlocked(task_id="fail_unlocked", chunk=chunk)
     filtered = step.FilterClients(task_id="filter_clients", chunk=chunk)
     undeactivated = step.FailUndeactivated(task_id="fail_undeactivated", chunk=chunk)
-    deducted = step.DeductPoints(
-        task_id="deduct_points", chunk=chunk, trigger_rule="none_failed", max_active_tis_per_dagrun=plan.deducting
-    )
+    deducted = step.DeductPoints(task_id="deduct_points", chunk=chunk, trigger_rule="none_failed", **few)
     released = step.ReleaseLocks(task_id="release_locks", chunk=chunk, trigger_rule="all_done")
-    asked = step.LockBalances(task_id="lock_balances", chunk=chunk, max_active_tis_per_dagrun=plan.locking)
+    asked = step.LockBalances(task_id="lock_balances", chunk=chunk, **few)
     asked >> locked >> [unlocked, filtered]
     deactivated = step.DeactivatePromotions(task_id="deactivate_promotions", chunk=chunk)
     filtered >> deactivated >> AwaitDeactivations(task_id="await_deactivations") >> undeactivated

@@ -27,7 +27,7 @@ class Cancellation(Frozen):
     margin_minutes: Minutes = Field(default=30, description="what a lock must last longer than both waits")
     chunk_size: Annotated[StrictInt, Field(ge=1)] = Field(default=500_000, description="members per task")
     chunks_at_once: Annotated[StrictInt, Field(ge=1)] = Field(
-        default=2, description="chunks that Airflow deducts at a time; it locks half as many, one at least"
+        default=2, description="chunks that Airflow locks at a time, and as many that it deducts"
     )
     approval: StrictBool = Field(default=True, description="whether somebody must approve the preview")
     approval_hours: Annotated[float, Field(gt=0, le=24 * 14)] = Field(default=12, description="no answer: rejected")

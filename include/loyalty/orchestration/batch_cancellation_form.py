@@ -14,14 +14,13 @@ class CancellationPlan(NamedTuple):
     """How the DAG is laid out.
 
     A timetable (None: by hand only), the instant from which it counts, how long an approval is waited for, and how many
-    chunks are locked and deducted at a time.
+    chunks are locked at a time, and as many deducted.
     """
 
     schedule: CronTriggerTimetable | None
     first: datetime
     approval_hours: float
-    locking: int
-    deducting: int
+    chunks_at_once: int
 
 
 def cancellation_plan() -> CancellationPlan:
@@ -33,8 +32,7 @@ def cancellation_plan() -> CancellationPlan:
         timetable,
         first=datetime(1970, 1, 1, tzinfo=ZoneInfo(program.timezone)),
         approval_hours=own.approval_hours,
-        locking=max(1, own.chunks_at_once // 2),
-        deducting=own.chunks_at_once,
+        chunks_at_once=own.chunks_at_once,
     )
 
 
