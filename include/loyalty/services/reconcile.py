@@ -88,7 +88,7 @@ def _portions(connection: Connection, run_id: int | None) -> list[list[Question]
     parts: Sequence[int | None] = [None]
     profiles_of = run_id
     if len(bounds) > FEW_SLICES + 1:
-        parts = range(connection.scalar(query("part_count")) or 0)
+        parts = range(connection.execute(query("part_count")).scalar_one())
         bounds = [0, *reversed(bounds[: 0 : -len(parts)])]
         profiles_of = connection.scalar(query("run_of_some"), {"run_id": run_id})
     return [_whole(run_id), *(one for part in parts for one in _of_part(part, run_id, profiles_of, bounds))]
