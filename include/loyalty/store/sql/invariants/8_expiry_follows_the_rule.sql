@@ -7,7 +7,9 @@ WITH night AS (
     FROM loyalty.settlement(ARRAY(
         SELECT profile_id FROM loyalty.account
         WHERE profile_id > :after AND profile_id <= :up_to AND loyalty.in_part(profile_id, :part)
-          AND (CAST(:run_id AS bigint) IS NULL OR profile_id IN (SELECT profile_id FROM loyalty.journey_member WHERE run_id = :run_id)))) AS s
+          AND (CAST(:run_id AS bigint) IS NULL OR profile_id IN (
+              SELECT profile_id FROM loyalty.journey_member
+              WHERE run_id = :run_id AND profile_id > :after AND profile_id <= :up_to AND loyalty.in_part(profile_id, :part))))) AS s
     CROSS JOIN loyalty.program
     WINDOW nights AS (PARTITION BY s.profile_id ORDER BY s.midnight)
 )
