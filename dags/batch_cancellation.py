@@ -63,7 +63,7 @@ with DAG(
     start_date=plan.first,
     catchup=False,
     max_active_runs=1,
-    # The later a step, the sooner its turn: a chunk is finished before another is locked, so nobody is locked for long.
+    # The later a step, the sooner its turn, where several wait for a worker; how few begin, ``few`` says.
     default_args={**PATIENT, "weight_rule": "upstream"},
     tags=["loyalty", "points", "once a year"],
     params=FORM,
