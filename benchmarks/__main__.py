@@ -1,7 +1,8 @@
 """`loyalty bench`: the journeys that were asked for, at each size, in tables and in files of figures."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from typing import Any
 
 import award
@@ -60,11 +61,11 @@ def measure(name: str, bench: Bench) -> None:
     done: list[dict[str, Any]] = []
     for members in options.members:
         sizes = done
-        for size in _measure_size(bench, cases, members):
-            sizes = [*done, size]
-            path = write_record(
-                record, {"journey": name, "asked": options.as_json(), **_figures(sizes)}, options.results
-            )
+        with closing(_measure_size(bench, cases, members)) as found_so_far:
+            for size in found_so_far:
+                sizes = [*done, size]
+                figures = {"journey": name, "asked": options.as_json(), **_figures(sizes)}
+                path = write_record(record, figures, options.results)
         done = sizes
     found = _figures(done)
     show(done, found["growth_per_member"], found["amid_more"])
@@ -80,8 +81,8 @@ def _figures(sizes: list[dict[str, Any]]) -> dict[str, Any]:
     return {"growth_per_member": growth_of(lines_of(sizes)), "amid_more": amid_more, "sizes": sizes}
 
 
-def _measure_size(bench: Bench, cases: Cases, members: int) -> Iterator[dict[str, Any]]:
-    """The figures of one size, after each case with one more; its databases are gone at the end."""
+def _measure_size(bench: Bench, cases: Cases, members: int) -> Generator[dict[str, Any]]:
+    """The figures of one size, after each run with more; its databases are gone at the end."""
     found: list[dict[str, Any]] = []
     watch = Stopwatch()
     following = cases(bench, members)
@@ -91,8 +92,11 @@ def _measure_size(bench: Bench, cases: Cases, members: int) -> Iterator[dict[str
         if case is None:
             break
         print(f"{case.name}, {members:,} customers", file=sys.stderr, flush=True)
-        found.append(case.measure(bench, members))
-        yield {"members": members, "made_in_seconds": round(watch.steps["made in"], 1), "cases": found}
+        with closing(case.measure(bench, members)) as runs:
+            for figures in runs:
+                made = {"members": members, "made_in_seconds": round(watch.steps["made in"], 1)}
+                yield made | {"cases": [*found, figures]}
+        found.append(figures)
     while name := on_server(bench.server, MADE):
         on_server(bench.server, f"DROP DATABASE {name} WITH (FORCE)")
 

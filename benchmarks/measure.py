@@ -1,7 +1,7 @@
 """A piece of work, measured in the ways that were asked for: by the command's services, by Airflow, and its floor."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from statistics import median
 from typing import Any, Protocol
@@ -40,8 +40,8 @@ class Measured(Protocol):
     @property
     def made(self) -> str: ...
 
-    def measure(self, bench: Bench, members: int) -> Run:
-        """The figures: each way with its runs, its median, and its ratio to the quickest floor."""
+    def measure(self, bench: Bench, members: int) -> Generator[Run]:
+        """The figures, again after each run: each way with its runs, its median, its ratio to the quickest floor."""
 
 
 @dataclass(frozen=True)
@@ -63,33 +63,25 @@ class Case:
     rehearsal: str = ""
     amid_fewer: str | None = None
 
-    def measure(self, bench: Bench, members: int) -> Run:
-        """All ways in turns, so that what else the machine does meets each of them; but Airflow is there for itself."""
+    def measure(self, bench: Bench, members: int) -> Generator[Run]:
+        """Each way with its runs, its median, and its ratio to the quickest floor."""
         runs: dict[str, list[Run]] = {}
+        compared = {"amid_fewer": self.amid_fewer} if self.amid_fewer else {}
+        for way, run in self._runs(bench, members):
+            runs.setdefault(way, []).append(run)
+            print(f"  {way}: {run['seconds']:.1f} s", file=sys.stderr, flush=True)
+            checks = [one["checks"] for found in runs.values() for one in found if "checks" in one]
+            yield {"case": self.name, "checks": checks[-1] if checks else [], **compared, **figures_of(runs)}
+
+    def _runs(self, bench: Bench, members: int) -> Iterator[tuple[str, Run]]:
+        """All ways in turns, so that what else the machine does meets each of them; but Airflow is there for itself."""
         for number, to_prove in enumerate(_last_of(bench.options.runs, members)):
             for connections in bench.options.floor_connections if number < bench.options.floor_runs else ():
-                _keep(runs, f"floor over {connections}", _floor(bench, self, connections))
+                yield f"floor over {connections}", _floor(bench, self, connections)
             if "command" in bench.options.ways or self.asked is None:
-                _keep(runs, "command", _by_command(bench, self, to_prove))
+                yield "command", _by_command(bench, self, to_prove)
         if "airflow" in bench.options.ways and self.asked:
-            for run in _by_airflow(bench, self, self.asked, members):
-                if last := self.asked.written_by:
-                    _keep(runs, f"airflow until {last}", {"seconds": _end_of(last, run)})
-                _keep(runs, "airflow", run)
-        checks = [one["checks"] for found in runs.values() for one in found if "checks" in one][-1]
-        compared = {"amid_fewer": self.amid_fewer} if self.amid_fewer else {}
-        return {"case": self.name, "checks": checks, **compared, **figures_of(runs)}
-
-
-def _keep(runs: dict[str, list[Run]], way: str, run: Run) -> None:
-    """The run is one of that way's, and is told, for whoever waits."""
-    runs.setdefault(way, []).append(run)
-    print(f"  {way}: {run['seconds']:.1f} s", file=sys.stderr, flush=True)
-
-
-def _end_of(task: str, run: Run) -> float:
-    """When the task had ended, in seconds from the request on."""
-    return max(ended for name, _, ended in run["tasks"] if name == task)
+            yield from _by_airflow(bench, self, self.asked, members)
 
 
 def figures_of(runs: dict[str, list[Run]]) -> Run:
@@ -133,15 +125,20 @@ def _floor(bench: Bench, case: Case, connections: int) -> Run:
     return usage.as_json() | floor.as_json()
 
 
-def _by_airflow(bench: Bench, case: Case, asked: Asked, members: int) -> Iterator[Run]:
+def _by_airflow(bench: Bench, case: Case, asked: Asked, members: int) -> Iterator[tuple[str, Run]]:
+    """Of each run what it took until all was written, and the whole of it, where it is not cut short."""
     with bench.airflow.running() as pythons:
         with copied(bench.server, MEASURED, case.rehearsal):
-            bench.airflow.run(asked)
+            bench.airflow.run(asked, whole=True)
         for to_prove in _last_of(bench.options.runs, members):
             with copied(bench.server, MEASURED, case.made) as url:
                 with metered(url, postmaster_of(bench), pythons) as usage:
-                    run = bench.airflow.run(asked)
-                yield usage.as_json() | run.as_json() | {"checks": _checked(bench, case, url, to_prove)}
+                    run = bench.airflow.run(asked, whole=bool(to_prove) or not bench.options.cut_short)
+                figures = usage.as_json() | run.as_json() | {"checks": _checked(bench, case, url, to_prove)}
+            if run.written is not None:
+                yield f"airflow until {asked.written_by}", figures | {"seconds": run.written}
+            if run.whole:
+                yield "airflow", figures
 
 
 def _checked(bench: Bench, case: Case, url: str, to_prove: int | None = None) -> list[str]:

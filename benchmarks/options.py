@@ -30,11 +30,12 @@ class Options:
     preview: bool
     repeat: int
     prove: bool
+    cut_short: bool
     results: Path
 
     def as_json(self) -> dict[str, Any]:
         """What the figures depend on."""
-        named = ("seed", "runs", "floor_runs", "floor_connections", "chunk_size", "fewer")
+        named = ("seed", "runs", "floor_runs", "floor_connections", "chunk_size", "fewer", "cut_short")
         return {"events_per_member": self.events} | {name: getattr(self, name) for name in named}
 
 
@@ -66,6 +67,7 @@ def read_options(words: Sequence[str] | None = None) -> Options:
     add("--preview", action="store_true", help="batch: measure how long it takes to count whom it would be about")
     add("--repeat", type=_count, default=1, help="batch: so many runs in a row on the same database, and nothing else")
     add("--prove", action="store_true", help="check every invariant, and some customers one by one, at any size")
+    add("--cut-short", action="store_true", help="Airflow: end each run but the last once all is written")
     add("--results", type=Path, default=RESULTS, help="the folder for the figures")
     given = asked.parse_args(words)
     return Options(
@@ -83,6 +85,7 @@ def read_options(words: Sequence[str] | None = None) -> Options:
         preview=given.preview,
         repeat=given.repeat,
         prove=given.prove,
+        cut_short=given.cut_short,
         results=given.results,
     )
 

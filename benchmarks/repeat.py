@@ -4,6 +4,7 @@ Between two runs, everybody earns again what was taken, by purchases of the same
 by bare statements, which write what the guards would have written.
 """
 
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,7 +80,7 @@ class Repeated:
     def name(self) -> str:
         return f"{self.times} batch cancellations in a row"
 
-    def measure(self, bench: Bench, members: int) -> dict[str, Any]:
+    def measure(self, bench: Bench, members: int) -> Generator[dict[str, Any]]:
         """Each run as it was, and how long the last one took, measured by the first."""
         runs: list[dict[str, Any]] = []
         with copied(bench.server, MEASURED, self.made) as url:
@@ -98,7 +99,7 @@ class Repeated:
                 runs.append(usage.as_json() | {"events": events, "steps": watch.as_json()})
             checks += proven(engine, bench.options, members, self.name)
         ratio = round(runs[-1]["seconds"] / runs[0]["seconds"], 2)
-        return {"case": self.name, "checks": checks, "last_to_first": ratio, "runs": runs}
+        yield {"case": self.name, "checks": checks, "last_to_first": ratio, "runs": runs}
 
 
 def earn_again(engine: Engine, name: str, zone: str) -> None:

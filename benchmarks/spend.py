@@ -5,7 +5,7 @@ locked is refused, and must hear that at once; nobody else should notice the run
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ class Spending:
 
     name = "customers who spend while a batch cancellation runs"
 
-    def measure(self, bench: Bench, members: int) -> dict[str, Any]:
+    def measure(self, bench: Bench, members: int) -> Generator[dict[str, Any]]:
         """How long answers took: before the run, and meanwhile to those who were locked and to those who were not."""
         with copied(bench.server, MEASURED, self.made) as url:
             engine = open_engine(url)
@@ -72,7 +72,7 @@ class Spending:
             checks += proven(engine, bench.options, members, self.name)
             engine.dispose()
         meanwhile = [one for one in answers if began <= one.asked_at <= ended]
-        return {
+        yield {
             "case": self.name,
             "checks": checks,
             "run_seconds": round(ended - began, 4),

@@ -39,11 +39,28 @@ class Asked:
 
 @dataclass(frozen=True)
 class AirflowRun:
-    """A run that succeeded: when it was asked for, its seconds from there to its end, and its tasks' works."""
+    """A run: when it was asked for, its tasks' works, and, where it succeeded as a whole, when it had ended."""
 
     asked_at: float
-    seconds: float
     works: list[Work]
+    written_by: str | None
+    ended_at: float | None
+
+    @property
+    def whole(self) -> bool:
+        """Whether it succeeded; else it was ended when all was written."""
+        return self.ended_at is not None
+
+    @property
+    def written(self) -> float | None:
+        """The seconds until all was written, where a task says so."""
+        ends = [work["ended"] - self.asked_at for work in self.works if work["task"] == self.written_by]
+        return round(max(ends), 4) if ends else None
+
+    @property
+    def seconds(self) -> float:
+        """Until its end, or until all was written."""
+        return self.written or 0.0 if self.ended_at is None else round(self.ended_at - self.asked_at, 4)
 
     def as_json(self) -> dict[str, Any]:
         """Steps are the sums of all chunks; ``overhead_seconds`` is the time in which no task worked."""
@@ -52,7 +69,7 @@ class AirflowRun:
             name = work["task"].rpartition(".")[2]
             steps[name] = round(steps.get(name, 0.0) + work["ended"] - work["began"], 4)
         return {
-            "seconds": round(self.seconds, 4),
+            "seconds": self.seconds,
             "overhead_seconds": round(self.seconds - length_of((one["began"], one["ended"]) for one in self.works), 4),
             "task_count": len(self.works),
             "steps": steps,
@@ -102,16 +119,32 @@ class Airflow:
         stack.migrate()
         return stack
 
-    def run(self, asked: Asked) -> AirflowRun:
-        """The DAG has run as it was asked to."""
+    def run(self, asked: Asked, *, whole: bool) -> AirflowRun:
+        """The DAG has run as it was asked to: the whole of it, or until all is written, where a task says so."""
         assert self._stack
         with self._stack.api() as api, closing(self._rest()) as rest:
             self._wait_for_dags(rest)
             api.unpause(asked.dag_id)
             began = time()
             run_id = api.trigger(asked.dag_id, asked.partition_key, asked.conf)
-            ended = self._end_of(api, rest, asked.dag_id, run_id)
-        return AirflowRun(began, ended - began, self._works(run_id))
+            ended = None
+            if whole or asked.written_by is None:
+                ended = self._end_of(api, rest, asked.dag_id, run_id)
+            else:
+                self._wait_until_written(api, asked, run_id)
+                api.end_runs(asked.dag_id)
+        return AirflowRun(began, self._works(run_id), asked.written_by, ended)
+
+    def _wait_until_written(self, api: AirflowApi, asked: Asked, run_id: str) -> None:
+        """The task that writes last has ended."""
+
+        def written() -> bool:
+            if api.run(asked.dag_id, run_id).state == "failed":
+                raise LoyaltyError(f"{run_id} of {asked.dag_id} failed: {self._last_words(run_id)}")
+            return any(work["task"] == asked.written_by for work in self._works(run_id))
+
+        if not wait_until(written, HOURS, interval=2):
+            raise LoyaltyError(f"{run_id} of {asked.dag_id} goes on after {HOURS} s")
 
     def _rest(self) -> RestClient:
         assert self._stack
