@@ -23,8 +23,8 @@ from loyalty.services.filter_clients import filter_clients
 from loyalty.services.freeze_audience import freeze_audience
 from loyalty.services.journey_runs import RunTotals, finish_run
 from loyalty.services.lock_balances import grant_locks, locks_are_answered, request_locks, start_lock_wait
+from loyalty.services.measure import measure_events, measure_members
 from loyalty.services.release_locks import release_locks
-from loyalty.services.waiting_members import measure_members
 from loyalty.store.queries import query
 from loyalty.store.side_by_side import SIDE_BY_SIDE, one_at_a_time, work_side_by_side
 
@@ -55,6 +55,7 @@ Work = Callable[[Connection, Range], Step]
 
 def snapshot(connection: Connection, program: Program, catalog: Catalog, run: CancellationRun, *, run_key: str) -> int:
     """The run of this key is frozen, with its members and amounts; returns its id."""
+    measure_events(connection)
     with connection.begin():
         run_id = freeze_audience(connection, program, catalog, run, run_key=run_key)
     measure_members(connection, run_id)

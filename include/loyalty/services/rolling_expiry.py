@@ -11,8 +11,9 @@ from loyalty.model.mail import NO_MAIL, Mail
 from loyalty.model.program import Program
 from loyalty.services.expire_points import Batch, expire_points
 from loyalty.services.journey_runs import RunTotals, finish_run, open_run
+from loyalty.services.measure import measure_events, measure_members
 from loyalty.services.select_members import select_members
-from loyalty.services.waiting_members import measure_members, work_on_waiting
+from loyalty.services.waiting_members import work_on_waiting
 from loyalty.store.queries import query
 
 JOURNEY = "rolling_expiry"
@@ -31,6 +32,7 @@ def snapshot(
     ahead: bool = False,
 ) -> int:
     """The run of this key has the segment's profiles as members; returns the run's id."""
+    measure_events(connection)
     with connection.begin():
         run = open_run(
             connection, journey=JOURNEY, run_key=run_key, business_date=business_date, catalog=catalog, ahead=ahead

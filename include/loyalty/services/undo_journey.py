@@ -8,7 +8,8 @@ from sqlalchemy import Connection
 from loyalty.errors import LoyaltyError
 from loyalty.services.freeze_audience import JOURNEY as CANCELLATION
 from loyalty.services.journey_runs import RunTotals, finish_run
-from loyalty.services.waiting_members import measure_members, work_on_waiting
+from loyalty.services.measure import measure_members
+from loyalty.services.waiting_members import work_on_waiting
 from loyalty.store.queries import query
 
 

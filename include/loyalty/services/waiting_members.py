@@ -13,12 +13,6 @@ FEWEST = 1_000  # fewer are not worth a connection of their own
 Done = TypeVar("Done")
 
 
-def measure_members(connection: Connection, run_id: int) -> None:
-    """The planner knows how many members the run has; nobody else can measure them until this has ended."""
-    with connection.begin():
-        connection.execute(query("measure_members"), {"run_id": run_id})
-
-
 def work_on_waiting(
     connection: Connection,
     run_id: int,

@@ -1,0 +1,1 @@
+SELECT loyalty.measure_events()
