@@ -15,7 +15,7 @@ from airflow.listeners import hookimpl
 from airflow.plugins_manager import AirflowPlugin
 
 NOTES = "task_works.jsonl"
-_began = time.time()
+_began: float | None = None  # in a process that only hears of the end of others' tasks, nothing has begun
 
 
 @hookimpl
@@ -40,6 +40,8 @@ def on_task_instance_failed(task_instance: Any) -> None:
 
 
 def _note(task_instance: Any) -> None:
+    if _began is None:
+        return
     work = {"run": task_instance.run_id, "task": task_instance.task_id, "began": _began, "ended": time.time()}
     with (Path(os.environ["AIRFLOW_HOME"]) / NOTES).open("a", encoding="utf-8") as notes:
         notes.write(json.dumps(work) + "\n")
