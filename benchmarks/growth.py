@@ -32,15 +32,17 @@ def growth_of(lines: dict[str, Line]) -> dict[str, float]:
 
 def growth_within(size: Figures) -> dict[str, float]:
     """How long work takes measured by the same work amid fewer customers, for each case that has such another."""
-    cases = {case["case"]: case for case in size["cases"]}
-    return {
-        f"{case['case']}, {way}, {size['members']:,} customers": round(
-            found["median_seconds"] / cases[case["amid_fewer"]]["ways"][way]["median_seconds"], 2
-        )
+    others = {case["case"]: case["amid_fewer"] for case in size["cases"] if "amid_fewer" in case}
+    medians = {
+        (case["case"], way): found["median_seconds"]
         for case in size["cases"]
-        if case.get("amid_fewer") in cases
-        for way, found in case["ways"].items()
+        for way, found in case.get("ways", {}).items()
         if not _is_floor(way)
+    }
+    return {
+        f"{name}, {way}, {size['members']:,} customers": round(seconds / medians[fewer, way], 2)
+        for (name, way), seconds in medians.items()
+        if (fewer := others.get(name), way) in medians
     }
 
 

@@ -1,7 +1,5 @@
 """What a benchmark's proof says of one customer whose points expired, were given back, or were cancelled."""
 
-import importlib.util
-import sys
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -9,14 +7,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from loyalty.settings import PROJECT
+from benchmarking import module_of_benchmarks
 
-SPEC = importlib.util.spec_from_file_location("lots", PROJECT / "benchmarks" / "lots.py")
-assert SPEC is not None
-assert SPEC.loader is not None
-lots = sys.modules["lots"] = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(lots)
-
+lots = module_of_benchmarks("lots")
 WARSAW = ZoneInfo("Europe/Warsaw")
 SETTLED = datetime(2026, 7, 10, 22, tzinfo=UTC)
 # Earned on 1 January in the afternoon, 182 days are over on 2 July, and the next midnight is that of 3 July.

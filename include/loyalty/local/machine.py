@@ -59,7 +59,8 @@ def server_settings(machine: Machine) -> dict[str, str]:
         "maintenance_work_mem": _mib(_between(machine.memory // 16, 64 * MIB, 2 * GIB)),
         "max_wal_size": _mib(wal),
         "min_wal_size": _mib(wal // 4),
-        "wal_compression": "pglz",
+        # pglz, which every build has, costs a fifth of a night, and makes its WAL a fourteenth less.
+        "wal_compression": "off",
         "checkpoint_timeout": "15min",
         "checkpoint_completion_target": "0.9",
         "random_page_cost": "1.1",
