@@ -1,4 +1,4 @@
-"""The members of a night are worked on in ranges of one size, two at a time; few of them by nobody else."""
+"""The members of a night are worked on in ranges of one size, some at a time; few of them by nobody else."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -44,7 +44,8 @@ def night(connection: Connection, members: int) -> int:
         (184, 50_000, [184]),
         (1_000, 50_000, [1_000]),
         (1_001, 50_000, [500, 501]),
-        (2_500, 50_000, [1_250, 1_250]),
+        (2_500, 50_000, [833, 833, 834]),
+        (12_000, 50_000, [2_400] * 5),
         (2_500, 600, [500] * 5),
         (100, 30, [25] * 4),
     ],

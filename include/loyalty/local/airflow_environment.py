@@ -96,6 +96,7 @@ def configuration(folder: Path, ports: Ports, metadata_url: str) -> dict[str, st
         # A worker whose task begins to wait for a human's answer is put away at its next heartbeat only; an answer that
         # comes before is lost (see AirflowApi.question).
         "workers.min_heartbeat_interval": "1",
+        "scheduler.scheduler_idle_sleep_time": "0.3",
         "scheduler.orphaned_tasks_check_interval": "10",
         "dag_processor.refresh_interval": "10",
         "usage_data_collection.enabled": "False",
