@@ -59,7 +59,7 @@ def server_settings(machine: Machine) -> dict[str, str]:
         "maintenance_work_mem": _mib(_between(machine.memory // 16, 64 * MIB, 2 * GIB)),
         "max_wal_size": _mib(wal),
         "min_wal_size": _mib(wal // 4),
-        # pglz, which every build has, costs a fifth of a night, and makes its WAL a fourteenth less.
+        # pglz, which every build has, costs a sixth of a night, and makes its WAL a fourteenth less.
         "wal_compression": "off",
         "checkpoint_timeout": "15min",
         "checkpoint_completion_target": "0.9",
