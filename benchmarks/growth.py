@@ -40,9 +40,9 @@ def growth_within(size: Figures) -> dict[str, float]:
         if not _is_floor(way)
     }
     return {
-        f"{name}, {way}, {size['members']:,} customers": round(seconds / medians[fewer, way], 2)
+        f"{name}, {way}, {size['members']:,} customers": round(seconds / medians[others[name], way], 2)
         for (name, way), seconds in medians.items()
-        if (fewer := others.get(name), way) in medians
+        if (others.get(name), way) in medians
     }
 
 
