@@ -66,8 +66,9 @@ def server_settings(machine: Machine) -> dict[str, str]:
         "random_page_cost": "1.1",
         "autovacuum_naptime": "15s",
         "max_connections": "200",
-        "max_parallel_workers": str(machine.cpus),
-        "max_parallel_workers_per_gather": str(_between(machine.cpus // 2, 1, 4)),
+        # With fewer than two the planner sees no gain where each process adds up partitions of its own.
+        "max_parallel_workers": str(max(2, machine.cpus)),
+        "max_parallel_workers_per_gather": str(_between(machine.cpus // 2, 2, 4)),
         "dynamic_shared_memory_type": _dynamic_shared_memory(machine),
         "synchronous_commit": "on",
         "fsync": "on",

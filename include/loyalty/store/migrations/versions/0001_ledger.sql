@@ -31,7 +31,7 @@ DECLARE
     shown timestamp := timezone(zone, moment);
 BEGIN
     -- Clocks that fall back from past midnight show the evening once more: its midnight has been.
-    IF extract(hour FROM shown) >= 20 AND loyalty.midnight(shown::date + 1, zone) <= moment THEN
+    IF shown::time >= '20:00' AND loyalty.midnight(shown::date + 1, zone) <= moment THEN
         RETURN shown::date + 2;
     END IF;
     RETURN shown::date + 1;
