@@ -17,7 +17,8 @@ from loyalty.local.processes import wait_until
 from loyalty.store.database import open_engine, transaction
 
 MIB = 2**20
-TICK, TICKS_A_LONG_LOOK = 0.5, 4  # seconds; who holds shared pages takes the kernel 6 ms a process to tell
+TICK, LOOKS = 0.5, 200  # seconds, and of a longer work about so many looks: each takes 20 ms of a processor and more
+LONG_LOOK = 4  # one look of so many asks who holds shared pages, which takes the kernel 6 ms a process
 COUNTERS = text("""
     SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint AS wal_bytes,
            pg_database_size(datname) AS disk_bytes, temp_bytes
@@ -93,9 +94,10 @@ class Memory(Thread):
         self._largest = self._together = self._private = 0
 
     def run(self) -> None:
-        for tick in count():
-            self._look(long=tick % TICKS_A_LONG_LOOK == 0)
-            if self._ended.wait(TICK):
+        started = time.perf_counter()
+        for look in count():
+            self._look(long=look % LONG_LOOK == 0)
+            if self._ended.wait(max(TICK, (time.perf_counter() - started) / LOOKS)):
                 return
 
     def stop(self) -> None:
