@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from statistics import median
 from threading import Event
 from time import perf_counter, sleep
 from typing import Any
@@ -30,6 +31,7 @@ CONNECTIONS = 32
 QUIET_SECONDS = 2.0
 SPEND = text("SELECT activation FROM loyalty.activate_promotion(:customer, 'coffee', gen_random_uuid())")
 LOCKED, TOO_FEW = "LY423", "LY402"
+Spread = dict[str, float | int | None]
 CHECKS = {
     "every member is completed": "SELECT FROM loyalty.journey_member WHERE state <> 'completed'",
     "members are those that were expected": """
@@ -59,7 +61,25 @@ class Spending:
     name = "customers who spend while a batch cancellation runs"
 
     def measure(self, bench: Bench, members: int) -> Generator[dict[str, Any]]:
-        """How long answers took: before the run, and meanwhile to those who were locked and to those who were not."""
+        """How long answers took: before each run, and meanwhile to those who were locked and to those who were not."""
+        took: list[float] = []
+        spreads: list[dict[str, Spread]] = []
+        for number in range(bench.options.runs):
+            last = number == bench.options.runs - 1
+            seconds, found, checks = self._run(bench, members, prove=last)
+            took.append(seconds)
+            spreads.append(found)
+            yield {
+                "case": self.name,
+                "checks": checks,
+                "run_seconds": took,
+                "customers_a_second": A_SECOND,
+                "milliseconds": {kind: medians([one[kind] for one in spreads]) for kind in found},
+                "milliseconds_of_runs": spreads,
+            }
+
+    def _run(self, bench: Bench, members: int, *, prove: bool) -> tuple[float, dict[str, Spread], list[str]]:
+        """The seconds of a run, how long answers took, and what held afterwards."""
         with copied(bench.server, MEASURED, self.made) as url:
             engine = open_engine(url)
             with customers_spending(url, members, bench.options.seed) as answers:
@@ -69,20 +89,16 @@ class Spending:
                 ended = perf_counter()
             with engine.connect() as connection:
                 checks = check(connection, CHECKS)
-            checks += proven(engine, bench.options, members, self.name)
+            if prove:
+                checks += proven(engine, bench.options, members, self.name)
             engine.dispose()
         meanwhile = [one for one in answers if began <= one.asked_at <= ended]
-        yield {
-            "case": self.name,
-            "checks": checks,
-            "run_seconds": round(ended - began, 4),
-            "customers_a_second": A_SECOND,
-            "milliseconds": {
-                "before the run": spread([one for one in answers if one.asked_at < began]),
-                "meanwhile, not locked": spread([one for one in meanwhile if one.refusal != LOCKED]),
-                "meanwhile, locked and refused": spread([one for one in meanwhile if one.refusal == LOCKED]),
-            },
+        spreads = {
+            "before the run": spread([one for one in answers if one.asked_at < began]),
+            "meanwhile, not locked": spread([one for one in meanwhile if one.refusal != LOCKED]),
+            "meanwhile, locked and refused": spread([one for one in meanwhile if one.refusal == LOCKED]),
         }
+        return round(ended - began, 4), spreads, checks
 
 
 @contextmanager
@@ -127,7 +143,7 @@ def customers_spending(url: str, members: int, seed: int) -> Iterator[list[Answe
     engine.dispose()
 
 
-def spread(answers: list[Answer]) -> dict[str, float | int | None]:
+def spread(answers: list[Answer]) -> Spread:
     """How many there are; the median, the 99th percentile and the longest, in milliseconds."""
     took = sorted(1000 * one.seconds for one in answers)
 
@@ -135,3 +151,9 @@ def spread(answers: list[Answer]) -> dict[str, float | int | None]:
         return round(took[min(len(took) - 1, int(share * len(took)))], 1) if took else None
 
     return {"count": len(took), "p50": at(0.5), "p99": at(0.99), "max": at(1)}
+
+
+def medians(spreads: list[Spread]) -> Spread:
+    """Of each figure the median of the runs that have it."""
+    of_runs = {name: [known for one in spreads if (known := one[name]) is not None] for name in spreads[0]}
+    return {name: median(found) if found else None for name, found in of_runs.items()}
