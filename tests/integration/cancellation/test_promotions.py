@@ -215,3 +215,27 @@ def test_two_events_that_end_it_in_one_statement_are_refused(connection: Connect
         key = activate(connection, "anna", "coffee")
     with pytest.raises(DBAPIError, match="ends twice at once"), connection.begin():
         connection.execute(twice, {"id": anna, "key": key})
+
+
+def test_whoever_pays_looks_for_no_members_of_runs(module_database: Engine, connection: Connection, anna: int) -> None:
+    # A session keeps the plan that it made when there were none, and would read all that a run has since then.
+    with module_database.execution_options(isolation_level="AUTOCOMMIT").connect() as other:
+        other.execute(text("VACUUM ANALYZE loyalty.journey_member"))
+    with connection.begin():
+        before = looks_at(connection, "account"), looks_at(connection, "journey_member")
+        pay_for_everything(connection)
+        assert looks_at(connection, "account") > before[0]
+        assert looks_at(connection, "journey_member") == before[1]
+
+
+def pay_for_everything(connection: Connection) -> None:
+    """Anna has paid twice, and ended both activations."""
+    keys = [activate_promotion(connection, "anna", "coffee", key=uuid4()).activation for _ in range(2)]
+    deactivate_promotion(connection, "anna", keys[0])
+    redeem_promotion(connection, "anna", keys[1])
+
+
+def looks_at(connection: Connection, table: str) -> int:
+    """How often this session has begun to read the table, by an index or as it lies, and not reported it yet."""
+    looks = "SELECT seq_scan + coalesce(idx_scan, 0) FROM pg_stat_xact_user_tables WHERE relid = to_regclass(:name)"
+    return connection.scalar(text(looks), {"name": f"loyalty.{table}"})

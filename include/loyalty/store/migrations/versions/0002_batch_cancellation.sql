@@ -318,6 +318,10 @@ CREATE FUNCTION loyalty.hear_engines() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     failure record;
 BEGIN
+    -- Whoever pays does not look for members, of which there may be millions that nobody has measured yet.
+    IF NOT EXISTS (SELECT FROM added WHERE action = 'points.engineError') THEN
+        RETURN NULL;
+    END IF;
     FOR failure IN
         SELECT member.run_id, array_agg(e.profile_id ORDER BY e.profile_id) AS ids, e.params ->> 'message' AS words
         FROM added AS e JOIN loyalty.journey_member AS member
