@@ -75,7 +75,7 @@ class Case:
 
     def _runs(self, bench: Bench, members: int) -> Iterator[tuple[str, Run]]:
         """All ways in turns, so that what else the machine does meets each of them; but Airflow is there for itself."""
-        for number, to_prove in enumerate(_last_of(bench.options.runs, members)):
+        for number, to_prove in enumerate(last_of(bench.options.runs, members)):
             for connections in bench.options.floor_connections if number < bench.options.floor_runs else ():
                 yield f"floor over {connections}", _floor(bench, self, connections)
             if "command" in bench.options.ways or self.asked is None:
@@ -101,7 +101,7 @@ def figures_of(runs: dict[str, list[Run]]) -> Run:
     return {"rows": rows, "ways": ways}
 
 
-def _last_of(runs: int, members: int) -> Iterator[int | None]:
+def last_of(runs: int, members: int) -> Iterator[int | None]:
     """For each run the members whose ledger is to be proven after it: those of the last one."""
     yield from (None,) * (runs - 1)
     yield members
@@ -130,7 +130,7 @@ def _by_airflow(bench: Bench, case: Case, asked: Asked, members: int) -> Iterato
     with bench.airflow.running() as pythons:
         with copied(bench.server, MEASURED, case.rehearsal):
             bench.airflow.run(asked, whole=True)
-        for to_prove in _last_of(bench.options.runs, members):
+        for to_prove in last_of(bench.options.runs, members):
             with copied(bench.server, MEASURED, case.made) as url:
                 with metered(url, postmaster_of(bench), pythons) as usage:
                     run = bench.airflow.run(asked, whole=bool(to_prove) or not bench.options.cut_short)

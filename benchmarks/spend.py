@@ -16,7 +16,7 @@ from typing import Any
 
 import batch_run
 from customers import check
-from measure import MEASURED, Bench
+from measure import MEASURED, Bench, last_of
 from own_server import copied
 from proof import proven
 from sqlalchemy import text
@@ -64,9 +64,8 @@ class Spending:
         """How long answers took: before each run, and meanwhile to those who were locked and to those who were not."""
         took: list[float] = []
         spreads: list[dict[str, Spread]] = []
-        for number in range(bench.options.runs):
-            last = number == bench.options.runs - 1
-            seconds, found, checks = self._run(bench, members, prove=last)
+        for to_prove in last_of(bench.options.runs, members):
+            seconds, found, checks = self._run(bench, members, to_prove)
             took.append(seconds)
             spreads.append(found)
             yield {
@@ -78,7 +77,7 @@ class Spending:
                 "milliseconds_of_runs": spreads,
             }
 
-    def _run(self, bench: Bench, members: int, *, prove: bool) -> tuple[float, dict[str, Spread], list[str]]:
+    def _run(self, bench: Bench, members: int, to_prove: int | None) -> tuple[float, dict[str, Spread], list[str]]:
         """The seconds of a run, how long answers took, and what held afterwards."""
         with copied(bench.server, MEASURED, self.made) as url:
             engine = open_engine(url)
@@ -89,8 +88,8 @@ class Spending:
                 ended = perf_counter()
             with engine.connect() as connection:
                 checks = check(connection, CHECKS)
-            if prove:
-                checks += proven(engine, bench.options, members, self.name)
+            if to_prove:
+                checks += proven(engine, bench.options, to_prove, self.name)
             engine.dispose()
         meanwhile = [one for one in answers if began <= one.asked_at <= ended]
         spreads = {
