@@ -10,7 +10,6 @@ from loyalty.model.program import Program
 
 _ADJUST = "points.adjust"
 _UP = Filter(parameter="points", is_="more_than", value=0)
-_UNDATED = Filter(parameter="expires_on", is_="missing")
 _DATE_HAS_COME = Reached(parameter="expires_on")
 
 
@@ -36,7 +35,7 @@ def all_adjustments() -> Aggregate:
 
 
 def due_adjustments(program: Program) -> Iterator[Aggregate]:
-    """Points given, and their corrections, that carry a date on which they expire, and it has come."""
+    """Points given whose date has come, and their corrections, which expire with them."""
     yield _sum(
         "gifted_points_due",
         "Points given whose date has come",
@@ -46,14 +45,7 @@ def due_adjustments(program: Program) -> Iterator[Aggregate]:
     )
     yield _sum(
         "corrections_of_gifts_due",
-        "Corrections of points given whose own date has come",
-        period=_DATE_HAS_COME,
-        refers_to=_gift(),
-    )
-    yield _sum(
-        "undated_corrections_of_gifts_due",
         "Corrections of points given whose date has come",
-        where=(_UNDATED,),
         refers_to=_gift(_DATE_HAS_COME),
     )
 

@@ -28,23 +28,13 @@ WHERE referred.profile_id = e.profile_id
     AND referred.action IN ('points.loyalty', 'points.reverse', 'points.expire', 'points.cancel', 'points.restore', 'points.adjust', 'client.activatePromotion', 'client.deactivatePromotion')) IS NULL) AS gifted_points_due,
   sum(e.points) FILTER (WHERE e.action = 'points.adjust'
     AND e.occurred_at < :as_of
-    AND coalesce(CASE WHEN ((e.params ->> 'expires_on') ~ '^\s*(?!0000)(\d{4}-((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)|02-(0[1-9]|1\d|2[0-8]))|(\d\d(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29)\s*$') THEN loyalty.local_instant(CAST(e.params ->> 'expires_on' AS TIMESTAMP WITHOUT TIME ZONE), 'Europe/Warsaw') END <= :as_of, false)
-    AND (SELECT true AS found
-FROM loyalty.event AS referred
-WHERE referred.profile_id = e.profile_id
-    AND referred.key = e.refers_to
-    AND referred.action = 'points.adjust'
-    AND coalesce(referred.points > 0, false)) IS NOT NULL) AS corrections_of_gifts_due,
-  sum(e.points) FILTER (WHERE e.action = 'points.adjust'
-    AND e.occurred_at < :as_of
-    AND (e.params ->> 'expires_on') IS NULL
     AND (SELECT true AS found
 FROM loyalty.event AS referred
 WHERE referred.profile_id = e.profile_id
     AND referred.key = e.refers_to
     AND referred.action = 'points.adjust'
     AND coalesce(CASE WHEN ((referred.params ->> 'expires_on') ~ '^\s*(?!0000)(\d{4}-((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)|02-(0[1-9]|1\d|2[0-8]))|(\d\d(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29)\s*$') THEN loyalty.local_instant(CAST(referred.params ->> 'expires_on' AS TIMESTAMP WITHOUT TIME ZONE), 'Europe/Warsaw') END <= :as_of, false)
-    AND coalesce(referred.points > 0, false)) IS NOT NULL) AS undated_corrections_of_gifts_due,
+    AND coalesce(referred.points > 0, false)) IS NOT NULL) AS corrections_of_gifts_due,
   sum(-e.points) FILTER (WHERE e.action = 'points.reverse'
     AND e.occurred_at < :as_of
     AND (SELECT true AS found
@@ -57,4 +47,4 @@ FROM loyalty.event AS e
 WHERE e.action IN ('points.adjust', 'points.reverse')
     AND e.occurred_at <= :as_of
 GROUP BY e.profile_id) AS referring ON referring.profile_id = loyalty.profile.profile_id
-JOIN LATERAL (SELECT (coalesce(fact.earned_182_days_ago, 0) + coalesce(referring.corrections_of_182_days_ago, 0) + coalesce(referring.gifted_points_due, 0) + coalesce(referring.corrections_of_gifts_due, 0) + coalesce(referring.undated_corrections_of_gifts_due, 0)) - coalesce(referring.reversals_of_182_days_ago, 0) AS matured_points) AS the_matured_points ON true;
+JOIN LATERAL (SELECT (coalesce(fact.earned_182_days_ago, 0) + coalesce(referring.corrections_of_182_days_ago, 0) + coalesce(referring.gifted_points_due, 0) + coalesce(referring.corrections_of_gifts_due, 0)) - coalesce(referring.reversals_of_182_days_ago, 0) AS matured_points) AS the_matured_points ON true;

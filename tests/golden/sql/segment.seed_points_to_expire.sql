@@ -29,23 +29,13 @@ WHERE referred.profile_id = e.profile_id
     AND referred.action IN ('points.loyalty', 'points.reverse', 'points.expire', 'points.cancel', 'points.restore', 'points.adjust', 'client.activatePromotion', 'client.deactivatePromotion')) IS NULL) AS gifted_points_due,
   sum(e.points) FILTER (WHERE e.action = 'points.adjust'
     AND e.occurred_at < :as_of
-    AND coalesce(CASE WHEN ((e.params ->> 'expires_on') ~ '^\s*(?!0000)(\d{4}-((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)|02-(0[1-9]|1\d|2[0-8]))|(\d\d(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29)\s*$') THEN loyalty.local_instant(CAST(e.params ->> 'expires_on' AS TIMESTAMP WITHOUT TIME ZONE), 'Europe/Warsaw') END <= :as_of, false)
-    AND (SELECT true AS found
-FROM loyalty.event AS referred
-WHERE referred.profile_id = e.profile_id
-    AND referred.key = e.refers_to
-    AND referred.action = 'points.adjust'
-    AND coalesce(referred.points > 0, false)) IS NOT NULL) AS corrections_of_gifts_due,
-  sum(e.points) FILTER (WHERE e.action = 'points.adjust'
-    AND e.occurred_at < :as_of
-    AND (e.params ->> 'expires_on') IS NULL
     AND (SELECT true AS found
 FROM loyalty.event AS referred
 WHERE referred.profile_id = e.profile_id
     AND referred.key = e.refers_to
     AND referred.action = 'points.adjust'
     AND coalesce(CASE WHEN ((referred.params ->> 'expires_on') ~ '^\s*(?!0000)(\d{4}-((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)|02-(0[1-9]|1\d|2[0-8]))|(\d\d(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29)\s*$') THEN loyalty.local_instant(CAST(referred.params ->> 'expires_on' AS TIMESTAMP WITHOUT TIME ZONE), 'Europe/Warsaw') END <= :as_of, false)
-    AND coalesce(referred.points > 0, false)) IS NOT NULL) AS undated_corrections_of_gifts_due,
+    AND coalesce(referred.points > 0, false)) IS NOT NULL) AS corrections_of_gifts_due,
   sum(-e.points) FILTER (WHERE e.action = 'points.reverse'
     AND e.occurred_at < :as_of
     AND (SELECT true AS found
@@ -105,7 +95,7 @@ FROM loyalty.event AS e
 WHERE e.profile_id = found.profile_id
     AND e.action IN ('points.loyalty', 'points.adjust', 'points.reverse', 'points.expire', 'points.restore', 'client.activatePromotion', 'client.deactivatePromotion', 'points.cancel')
     AND e.occurred_at <= :as_of) AS fact ON true
-JOIN LATERAL (SELECT (coalesce(fact.earned_182_days_ago, 0) + coalesce(fact.corrections_of_182_days_ago, 0) + coalesce(fact.gifted_points_due, 0) + coalesce(fact.corrections_of_gifts_due, 0) + coalesce(fact.undated_corrections_of_gifts_due, 0)) - coalesce(fact.reversals_of_182_days_ago, 0) AS matured_points) AS the_matured_points ON true
+JOIN LATERAL (SELECT (coalesce(fact.earned_182_days_ago, 0) + coalesce(fact.corrections_of_182_days_ago, 0) + coalesce(fact.gifted_points_due, 0) + coalesce(fact.corrections_of_gifts_due, 0)) - coalesce(fact.reversals_of_182_days_ago, 0) AS matured_points) AS the_matured_points ON true
 JOIN LATERAL (SELECT coalesce(fact.expiry_points, 0) - coalesce(fact.expiry_corrections, 0) AS expired_points) AS the_expired_points ON true
 JOIN LATERAL (SELECT coalesce(fact.activated_points, 0) - coalesce(fact.returned_points, 0) AS redeemed_points) AS the_redeemed_points ON true
 JOIN LATERAL (SELECT coalesce(fact.cancellation_points, 0) - coalesce(fact.restored_points, 0) AS cancelled_points) AS the_cancelled_points ON true

@@ -6,7 +6,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, select, text
 from sqlalchemy.exc import IntegrityError
 
 from integration.definitions.rows import PROGRAM, Rows, warsaw
@@ -96,11 +96,15 @@ class TestAdjustments:
         }  # fmt: skip
         assert totals(rows, "2026-06-01")["matured_points"] == 5
 
-    def test_a_correction_with_a_date_of_its_own_matures_then(self, rows: Rows) -> None:
+    def test_a_correction_matures_with_what_it_corrects(self, rows: Rows) -> None:
         customer = rows.customer()
-        gift = rows.event(customer, "points.adjust", "2026-01-01", 8)
-        rows.event(customer, "points.adjust", "2026-01-02", 2, about=gift, expires_on="2026-06-01")
-        assert totals(rows, "2026-06-01")["matured_points"] == 2
+        dated = rows.event(customer, "points.adjust", "2026-01-01", 8, expires_on="2026-06-01")
+        undated = rows.event(customer, "points.adjust", "2026-01-01", 8)
+        for gift, own_date in ((dated, "2027-01-01"), (undated, "2026-06-01")):
+            rows.event(customer, "points.adjust", "2026-01-02", 2, about=gift, expires_on=own_date)
+        assert totals(rows, "2026-06-01")["matured_points"] == 10
+        lots = rows.connection.execute(text("SELECT due_on, points FROM loyalty.lot ORDER BY due_on")).all()
+        assert [tuple(lot) for lot in lots] == [(date(2026, 6, 1), 10), (None, 10)]
 
     def test_a_correction_counts_on_the_side_of_what_it_corrects(self, rows: Rows) -> None:
         customer = rows.customer()

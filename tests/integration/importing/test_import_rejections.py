@@ -3,7 +3,7 @@
 import csv
 import hashlib
 import re
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -164,7 +164,11 @@ REFERENCES = "event_id,customer_id,action,occurred_at,points,reverses,corrects,e
         ("r,1,points.adjust,2024-05-02,5,,,31.12.2024", 'expires_on "31.12.2024" is no date'),
         ("r,1,points.adjust,2024-05-02,5,,,2024-02-30", 'expires_on "2024-02-30" is no date'),
         ("r,1,points.adjust,2024-05-02,5,,,2024-05-02", 'expires_on "2024-05-02" is not after the day'),
-        ("r,1,points.adjust,2024-05-02,5,,x1,", "whose own expires_on is no date"),
+        ("r,1,points.adjust,2024-05-02,5,,x1,2024-05-02", 'expires_on "2024-05-02" is not after the day'),
+        (
+            "r,1,points.adjust,2024-05-02,5,,e1,2024-05-31",
+            'corrects "e1" is a points.loyalty, and its correction has no date',
+        ),
     ],
 )
 def test_a_reference_that_cannot_be_resolved_is_rejected(ledger: Engine, tmp_path: Path, row: str, reason: str) -> None:
@@ -172,7 +176,7 @@ def test_a_reference_that_cannot_be_resolved_is_rejected(ledger: Engine, tmp_pat
         tmp_path,
         "e1,1,points.loyalty,2024-05-01,5,,,",
         "bad,1,points.loyalty,2024-05-01,x,,,",
-        "x1,1,x.y,2024-05-01,,,,soon",
+        "x1,1,x.y,2024-05-01,,,,",
         row,
         header=REFERENCES,
     )
@@ -189,12 +193,15 @@ def test_references_are_found_in_the_ledger_and_anywhere_in_the_file(ledger: Eng
         "r2,1,points.reverse,2024-05-02,3,e2,,",
         "a1,1,points.adjust,2024-05-02,-1,,e2,",
         "e2,1,points.loyalty,2024-05-01,10,,,",
-        "a2,1,points.adjust,2024-05-02,1,,e2,2024-02-29",
+        "a2,1,points.adjust,2024-05-02,1,,e2,",
+        "x1,1,x.y,2024-05-01,,,,soon",
+        "a3,1,points.adjust,2024-05-02,7,,x1,2024-06-29",
     ]
-    assert counts(load(ledger, lines(tmp_path, *rows, header=REFERENCES))) == (5, 5, 0, 0)
-    assert counts(load(ledger, lines(tmp_path, *rows, header=REFERENCES))) == (5, 0, 5, 0)
-    assert balances(ledger) == {"1": 10}
-    assert ask(ledger, "SELECT count(*) FROM loyalty.points_entry") == [6]
+    assert counts(load(ledger, lines(tmp_path, *rows, header=REFERENCES))) == (7, 7, 0, 0)
+    assert counts(load(ledger, lines(tmp_path, *rows, header=REFERENCES))) == (7, 0, 7, 0)
+    assert balances(ledger) == {"1": 17}
+    assert ask(ledger, "SELECT count(*) FROM loyalty.points_entry") == [7]
+    assert ask(ledger, "SELECT due_on FROM loyalty.points_entry WHERE points = 7") == [date(2024, 6, 29)]
 
 
 @pytest.mark.parametrize("together", [True, False])
@@ -224,13 +231,17 @@ def test_corrections_and_reversals_take_no_more_than_was_there(
     assert balances(ledger) == {"1": 100 + 5 + 4 - 2 - 5 - 3 - 3}
 
 
-def test_an_expiry_is_not_corrected(ledger: Engine, tmp_path: Path) -> None:
+def test_an_expiry_is_not_corrected_nor_what_gave_it_back(ledger: Engine, tmp_path: Path) -> None:
     load(ledger, lines(tmp_path, "e1,1,points.loyalty,2024-05-01,5"))
-    key = UUID(hashlib.md5(b"id:x").hexdigest())
+    expired, restored = (UUID(hashlib.md5(b"id:" + name).hexdigest()) for name in (b"x", b"y"))
+    midnight = {"midnight": "2024-05-02"}
     with ledger.begin() as connection:
-        record(connection, profile(connection, "1"), "points.expire", NOW - timedelta(days=9), 1, key=key)
-    path = lines(tmp_path, "a,1,points.adjust,2024-05-02,5,,x,", header=REFERENCES)
-    assert 'corrects "x" is an expiry' in reason_of(ledger, path)
+        whose, at = profile(connection, "1"), NOW - timedelta(days=9)
+        record(connection, whose, "points.expire", at, 2, key=expired, params=midnight)
+        record(connection, whose, "points.restore", at, 1, key=restored, refers_to=expired, params=midnight)
+    for name in ("x", "y"):
+        path = lines(tmp_path, f"a,1,points.adjust,2024-05-02,1,,{name},", header=REFERENCES)
+        assert f'corrects "{name}" is an expiry' in reason_of(ledger, path)
 
 
 def test_the_latest_losses_are_rejected_until_the_rest_fits(ledger: Engine, tmp_path: Path) -> None:

@@ -525,7 +525,8 @@ WITH fact AS (
            CASE
                WHEN action.effect = 'earn' THEN loyalty.due_on(e.occurred_at, action.validity_days, program.timezone)
                WHEN kind.effect = 'earn' THEN loyalty.due_on(target.occurred_at, kind.validity_days, program.timezone)
-               WHEN action.effect = 'adjust' THEN coalesce(e.params ->> 'expires_on', target.params ->> 'expires_on')::date
+               WHEN kind.effect = 'adjust' THEN (target.params ->> 'expires_on')::date
+               WHEN action.effect = 'adjust' THEN (e.params ->> 'expires_on')::date
            END AS due_on,
            CASE WHEN action.effect = 'reverse' OR kind.effect IN ('earn', 'adjust') THEN target.key ELSE e.key END AS lot_key,
            CASE WHEN action.effect = 'reverse' OR kind.effect IN ('earn', 'adjust') THEN target.occurred_at ELSE e.occurred_at END AS opened_at,

@@ -115,7 +115,7 @@ BEGIN
                    THEN right(expires_on, 2)::int <= extract(day FROM (left(expires_on, 7) || '-01')::date + interval '1 month -1 day')
                    ELSE false END
                THEN format('expires_on %s is no date: write it like 2024-05-31', to_json(expires_on))
-               WHEN effect = 'adjust' AND refers_to_id IS NULL AND points > 0 AND loyalty.midnight(expires_on::date, timezone) <= occurred_at
+               WHEN effect = 'adjust' AND points > 0 AND loyalty.midnight(expires_on::date, timezone) <= occurred_at
                THEN format('expires_on %s is not after the day on which the points are given: points cannot expire before there are any', to_json(expires_on))
            END
     FROM (
@@ -185,16 +185,16 @@ BEGIN
                 WHEN told.parameter = 'activation' THEN format('is a %s: only an activation can be redeemed or deactivated', told.target)
                 WHEN told.kind = 'adjust' AND told.instead IS NOT NULL THEN format('is itself a correction, of %s: correct that event', to_json(told.instead))
                 WHEN told.kind = 'reverse' THEN format('is a reversal of %s: correct that earning', to_json(told.instead))
-                WHEN told.kind = 'expire' THEN 'is an expiry, which the next run corrects by itself: correct what it came from'
-                ELSE format('is a %s whose own expires_on is no date, so it says no date for the correction: give it an expires_on', told.target)
+                WHEN told.moves_expiry THEN 'is an expiry, which the next run corrects by itself: correct what it came from'
+                ELSE format('is a %s, and its correction has no date of its own: leave expires_on out', told.target)
             END)
         FROM (
             SELECT asking.row_number, CASE asking.effect WHEN 'reverse' THEN 'reverses' WHEN 'adjust' THEN 'corrects' ELSE 'activation' END AS parameter,
                    coalesce(known.action, filed.action) AS target, kind.effect AS kind,
                    CASE WHEN coalesce(known.refers_to, filed.refers_to) IS NOT NULL THEN coalesce(coalesce(known.params, filed.params)
                        ->> CASE kind.effect WHEN 'adjust' THEN 'corrects' ELSE 'reverses' END, known.refers_to::text) END AS instead,
-                   CASE WHEN asking.effect <> 'adjust' OR asking.params ? 'expires_on' OR kind.effect = 'earn' THEN NULL
-                        ELSE coalesce(known.params, filed.params) ->> 'expires_on' END AS expires_on
+                   kind.effect = 'expire' OR (kind.effect = 'restore' AND known.params ? 'midnight') AS moves_expiry,
+                   asking.effect = 'adjust' AND asking.params ? 'expires_on' AND kind.effect <> 'none' AS has_own_date
             FROM intake_event AS asking
             LEFT JOIN intake_profile AS profile USING (customer_id)
             LEFT JOIN loyalty.event AS known ON known.profile_id = profile.profile_id AND known.key = asking.refers_to
@@ -208,13 +208,8 @@ BEGIN
           AND (told.target IS NULL
             OR (e.effect = 'reverse' AND told.kind IS DISTINCT FROM 'earn')
             OR (told.parameter = 'activation' AND told.kind IS DISTINCT FROM 'redeem')
-            OR told.kind IN ('expire', 'reverse')
-            OR (told.kind = 'adjust' AND told.instead IS NOT NULL)
-            OR NOT CASE
-                WHEN told.expires_on IS NULL THEN true
-                WHEN told.expires_on ~ '^[1-9]\d{3}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$'
-                THEN right(told.expires_on, 2)::int <= extract(day FROM (left(told.expires_on, 7) || '-01')::date + interval '1 month -1 day')
-                ELSE false END);
+            OR told.kind = 'reverse' OR told.moves_expiry OR told.has_own_date
+            OR (told.kind = 'adjust' AND told.instead IS NOT NULL));
         GET DIAGNOSTICS dangling = ROW_COUNT;
         EXIT WHEN twins + dangling = 0;
     END LOOP;
