@@ -5,6 +5,7 @@ import json
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 
 import pyarrow as pa
 import pytest
@@ -367,3 +368,14 @@ def test_a_line_without_end_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b'{"a": "' + b"x" * (5 << 20))
     with pytest.raises(LoyaltyError, match="row 1 is longer than 1 MB"):
         list(ndjson_blocks(open_event_file(path, None, "utf-8")))
+
+
+def test_a_parquet_file_is_not_kept_in_memory_as_it_is_read(tmp_path: Path) -> None:
+    path, noise = tmp_path / "events.parquet", Random(1)
+    rows = pa.record_batch({"customer_id": [noise.randbytes(50).hex() for _ in range(10_000)]})
+    with parquet.ParquetWriter(path, rows.schema, use_dictionary=False) as file:
+        for _ in range(40):
+            file.write_batch(rows)
+    held = pa.total_allocated_bytes()
+    most = max(pa.total_allocated_bytes() - held for _ in parquet_blocks(open_event_file(path, None, "utf-8")))
+    assert most < path.stat().st_size / 2

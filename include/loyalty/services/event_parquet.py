@@ -32,7 +32,8 @@ def parquet_blocks(file: EventFile) -> Iterator[Block]:
 
 def _opened(file: EventFile) -> Any:
     try:
-        return parquet.ParquetFile(file.path)
+        # Read ahead, all of the file would stay in memory until its end.
+        return parquet.ParquetFile(file.path, pre_buffer=False, buffer_size=1 << 20)
     except (pa.ArrowException, OSError) as error:
         raise _broken(file, error) from error
 
