@@ -73,9 +73,9 @@ def ledger_connection(module_database: Engine) -> Iterator[Connection]:
 
 @examples(50)
 @given(zone=st.sampled_from(ZONES), start=st.sampled_from(STARTS), history=HISTORIES, last_run=st.integers(20, 60))
-@example(
-    zone="Pacific/Apia", start=date(2011, 12, 10), history=[Fact("return", day=19, minutes=0, points=1)], last_run=20
-)
+# At the midnight of a day that clocks skip, and of the next one, both at once.
+@example(zone="Pacific/Apia", start=date(2011, 12, 10), history=[Fact("return", 19, 0, 1)], last_run=20)
+@example(zone="Pacific/Apia", start=date(2011, 12, 10), history=[Fact("points.loyalty", 0, 0, 1)], last_run=20)
 def test_the_ledger_settles_as_the_oracle_does(
     ledger_connection: Connection, zone: str, start: date, history: list[Fact | int], last_run: int
 ) -> None:
