@@ -93,10 +93,12 @@ FLOOR = Floor(
 
 
 def cases(bench: Bench, members: int) -> Iterator[Case]:
-    """The same events as CSV and as Parquet."""
+    """The same events as CSV and as Parquet, as far as it is asked for."""
     csv = _make(bench, members)
-    yield _case("import of CSV", csv)
-    yield _case("import of Parquet", _as_parquet(csv))
+    if "csv" in bench.options.formats:
+        yield _case("import of CSV", csv)
+    if "parquet" in bench.options.formats:
+        yield _case("import of Parquet", _as_parquet(csv))
 
 
 def _make(bench: Bench, members: int) -> Path:

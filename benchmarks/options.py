@@ -9,6 +9,7 @@ from typing import Any
 from record import RESULTS
 
 JOURNEYS = ("batch", "rolling", "award", "import", "mail")
+FORMATS = ("csv", "parquet")
 WAYS = {"command": ("command",), "airflow": ("airflow",), "both": ("command", "airflow")}
 
 
@@ -28,6 +29,7 @@ class Options:
     spend: bool
     fewer: int
     preview: bool
+    formats: tuple[str, ...]
     repeat: int
     prove: bool
     cut_short: bool
@@ -65,6 +67,7 @@ def read_options(words: Sequence[str] | None = None) -> Options:
         help="rolling: so many times fewer customers for a night as busy",
     )
     add("--preview", action="store_true", help="batch: measure how long it takes to count whom it would be about")
+    add("--formats", nargs="+", choices=FORMATS, default=list(FORMATS), help="import: of what files")
     add("--repeat", type=_count, default=1, help="batch: so many runs in a row on the same database, and nothing else")
     add("--prove", action="store_true", help="check every invariant, and some customers one by one, at any size")
     add("--cut-short", action="store_true", help="Airflow: end each run but the last once all is written")
@@ -83,6 +86,7 @@ def read_options(words: Sequence[str] | None = None) -> Options:
         spend=given.spend,
         fewer=given.fewer,
         preview=given.preview,
+        formats=tuple(given.formats),
         repeat=given.repeat,
         prove=given.prove,
         cut_short=given.cut_short,
