@@ -102,7 +102,7 @@ def walk(engine: Engine, program: Program, watch: Stopwatch, run_key: str = "ben
         with watch.lap("approve"), connection.begin():
             decide_run(connection, run_id, "approved", decided_by="bench")
         with watch.lap("cut"):
-            chunks = journey.cut(connection, run_id, size=run.chunk_size)
+            chunks = journey.cut(connection, run_id, size=program.batch_size)
         with watch.lap("all chunks, by the clock"), watch.timed(journey, CHUNK_STEPS):
             journey.cancel_chunks(engine, run_id, chunks, size=program.batch_size)
         with watch.lap("finish"):

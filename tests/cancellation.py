@@ -38,8 +38,9 @@ RETURNED = (*ASKED, deactivate_promotions)
 
 
 def program_with(**cancellation: object) -> Program:
-    """A program with two promotions whose cancellation waits for seconds."""
-    return program_of(promotions=PROMOTIONS, cancellation=QUICK | cancellation, batch_size=3)
+    """A program with two promotions whose cancellation waits for seconds, in chunks no smaller than asked for."""
+    asked = QUICK | {"chunks_at_once": 1} | cancellation
+    return program_of(promotions=PROMOTIONS, cancellation=asked, batch_size=3)
 
 
 def now() -> datetime:
@@ -80,7 +81,7 @@ def start(
     run_id = journey.snapshot(connection, own, catalog, run, run_key=key or str(uuid4()))
     with connection.begin():
         decide_run(connection, run_id, decision, decided_by="tester")  # type: ignore[arg-type]
-    journey.cut(connection, run_id, size=run.chunk_size)
+    journey.cut(connection, run_id, size=program.batch_size)
     return run_id
 
 

@@ -47,7 +47,7 @@ def undisturbed(airflow: Any) -> crowd.Books:
         run_id = journey.snapshot(connection, own, catalog, run, run_key="undisturbed")
         with connection.begin():
             decide_run(connection, run_id, "not needed", decided_by="nobody")
-        for number in journey.cut(connection, run_id, size=CHUNK):
+        for number in journey.cut(connection, run_id, size=BATCH):
             journey.cancel_chunk(connection, run_id, number, size=BATCH)
         journey.finish(connection, run_id)
     return crowd.books(airflow.ledger, run_id)

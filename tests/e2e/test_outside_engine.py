@@ -113,7 +113,7 @@ def run_in_this_process(ledger: Engine, program: Program) -> int:
         run_id = journey.snapshot(connection, own, catalog, run, run_key="outside")
         with connection.begin():
             decide_run(connection, run_id, "not needed", decided_by="nobody")
-        for number in journey.cut(connection, run_id, size=run.chunk_size):
+        for number in journey.cut(connection, run_id, size=BATCH):
             journey.cancel_chunk(connection, run_id, number, size=BATCH)
         journey.finish(connection, run_id)
     return run_id

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 
 from cancellation import (
     activate,
@@ -105,10 +105,24 @@ def test_chunks_are_worked_on_each_by_itself(connection: Connection, program: Pr
     numbers = chunks(connection, run_id)
     assert numbers == [0, 1, 2]
     journey.cancel_chunk(connection, run_id, 1, size=2)
-    assert [name for name, (state, _) in states(connection, run_id).items() if state == "completed"] == crowd[5:10]
+    assert [name for name, (state, _) in states(connection, run_id).items() if state == "completed"] == crowd[4:8]
     for number in (2, 0):
         journey.cancel_chunk(connection, run_id, number, size=2)
     assert journey.finish(connection, run_id).points == 1200
+
+
+@pytest.mark.parametrize(("batch_size", "expected"), [(7, [7, 5]), (6, [6, 6]), (3, [6, 6])])
+def test_chunks_are_even_as_far_as_each_has_a_range(
+    connection: Connection, program: Program, crowd: list[str], batch_size: int, expected: list[int]
+) -> None:
+    ranged = program.model_copy(update={"batch_size": batch_size})
+    run_id = start(connection, ranged, chunk_size=7, chunks_at_once=2)
+    sizes = """
+        SELECT count(*) FROM loyalty.journey_chunk AS chunk JOIN loyalty.journey_member AS member
+            ON member.run_id = chunk.run_id AND profile_id BETWEEN first_profile_id AND last_profile_id
+        WHERE chunk.run_id = :r GROUP BY chunk ORDER BY chunk
+        """
+    assert connection.scalars(text(sizes), {"r": run_id}).all() == expected
 
 
 @pytest.mark.parametrize("batch_count", [1, 2, 3])

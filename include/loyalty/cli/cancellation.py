@@ -37,7 +37,7 @@ def cancel(
     lock_minutes: Annotated[float | None, typer.Option(help="When a lock ends by itself.")] = None,
     lock_wait_minutes: Annotated[float | None, typer.Option(help="How long to wait for locks.")] = None,
     deactivation_wait_minutes: Annotated[float | None, typer.Option(help="How long to wait for promotions.")] = None,
-    chunk_size: Annotated[int | None, typer.Option(min=1, help="Members that wait together.")] = None,
+    chunk_size: Annotated[int | None, typer.Option(min=1, help="Members that wait together, at most.")] = None,
     side_by_side: Annotated[int, typer.Option(min=1, help="Chunks at a time.")] = SIDE_BY_SIDE,
     second_round_of: Annotated[int | None, typer.Option(help="Take up the failed members of this run.")] = None,
     resume: Annotated[str | None, typer.Option(help="Go on with the run of this key.")] = None,
@@ -70,7 +70,7 @@ def cancel(
         if not _decided(ledger.connection, run_id, run, yes=yes):
             return
         typer.echo(f"run {run_id}; if it is interrupted: loyalty cancel --resume {key}", err=True)
-        totals = _walk(ledger, run_id, run, preview.member_count, side_by_side)
+        totals = _walk(ledger, run_id, preview.member_count, side_by_side)
         show([vars(totals)], output, columns=RUN)
         with ledger.connection.begin():
             reasons = failures_by_reason(ledger.connection, run_id)
@@ -91,13 +91,13 @@ def _decided(connection: Connection, run_id: int, run: CancellationRun, *, yes: 
     return approved
 
 
-def _walk(ledger: Ledger, run_id: int, run: CancellationRun, expected: int, side_by_side: int) -> RunTotals:
+def _walk(ledger: Ledger, run_id: int, expected: int, side_by_side: int) -> RunTotals:
     with progress() as bars:
         bar = bars.add_task("cancelling", total=expected)
         journey.cancel_chunks(
             ledger.connection.engine,
             run_id,
-            journey.cut(ledger.connection, run_id, size=run.chunk_size),
+            journey.cut(ledger.connection, run_id, size=ledger.program.batch_size),
             size=ledger.program.batch_size,
             mail=ledger.program.mail,
             side_by_side=side_by_side,

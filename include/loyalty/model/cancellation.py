@@ -25,7 +25,7 @@ class Cancellation(Frozen):
     lock_wait_minutes: Minutes = Field(default=30, description="how long confirmations of locks are waited for")
     deactivation_wait_minutes: Minutes = Field(default=30, description="how long deactivations are waited for")
     margin_minutes: Minutes = Field(default=30, description="what a lock must last longer than both waits")
-    chunk_size: Annotated[StrictInt, Field(ge=1)] = Field(default=500_000, description="members per task")
+    chunk_size: Annotated[StrictInt, Field(ge=1)] = Field(default=1_000_000, description="members per task, at most")
     chunks_at_once: Annotated[StrictInt, Field(ge=1)] = Field(
         default=2, description="chunks that Airflow locks at a time, and as many that it deducts"
     )

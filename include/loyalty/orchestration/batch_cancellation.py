@@ -113,9 +113,7 @@ class CutChunks(OfARun):
 
     def execute(self, context: Context) -> list[int]:
         with ledger() as ours:
-            with ours.connection.begin():
-                size = journey.run_settings(ours.connection, int(self.journey_run)).chunk_size
-            return journey.cut(ours.connection, int(self.journey_run), size=size)
+            return journey.cut(ours.connection, int(self.journey_run), size=ours.program.batch_size)
 
 
 class OfAChunk(OfARun):

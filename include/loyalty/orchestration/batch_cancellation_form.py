@@ -60,7 +60,7 @@ FORM: dict[str, Param] = {
         "Wait for promotions, minutes", f"Whose promotions are not deactivated by then fails. {OPEN}", "number",
         exclusiveMinimum=0,
     ),
-    "chunk_size": _field("Chunk size", f"Members per task. {OPEN}", "integer", minimum=1),
+    "chunk_size": _field("Chunk size", f"Members per task, at most. {OPEN}", "integer", minimum=1),
     "approval": Param(
         AS_THE_PROGRAM_SAYS, enum=[AS_THE_PROGRAM_SAYS, *ANSWERS], title="Approval needed",
         description="Whether somebody must approve the preview.",

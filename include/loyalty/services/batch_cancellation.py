@@ -11,7 +11,7 @@ from loyalty.model.cancellation import CancellationRun
 from loyalty.model.catalog import Catalog
 from loyalty.model.mail import NO_MAIL, Mail
 from loyalty.model.program import Program
-from loyalty.services.chunks import Chunk, Range, cut_chunks, next_range, open_chunk, wait_for_other_workers
+from loyalty.services.chunks import Chunk, Range, cut_chunks, even_size, next_range, open_chunk, wait_for_other_workers
 from loyalty.services.deactivate_promotions import (
     deactivate_promotions,
     deactivations_are_answered,
@@ -63,9 +63,12 @@ def snapshot(connection: Connection, program: Program, catalog: Catalog, run: Ca
 
 
 def cut(connection: Connection, run_id: int, *, size: int) -> list[int]:
-    """The run's members are cut into chunks; returns their numbers."""
+    """The run's members are cut into chunks, even ones as far as each has a range; returns their numbers."""
     with connection.begin():
-        return cut_chunks(connection, run_id, size=size)
+        run = run_settings(connection, run_id)
+        members = connection.scalar(query("cancel/count_members"), {"run_id": run_id})
+        of_a_chunk = even_size(members, run.chunk_size, at_once=run.chunks_at_once, least=size)
+        return cut_chunks(connection, run_id, size=of_a_chunk)
 
 
 def lock(connection: Connection, run_id: int, number: int, *, size: int, on_batch: Progress | None = None) -> Step:

@@ -1,6 +1,7 @@
 """A run's members in chunks, and a chunk's in ranges, one transaction each."""
 
 from dataclasses import dataclass
+from math import ceil
 
 from sqlalchemy import Connection
 
@@ -37,6 +38,16 @@ class Range:
     def binds(self) -> dict[str, object]:
         """What the statements of a range are told."""
         return {"run_id": self.chunk.run_id, "chunk": self.chunk.number, "after": self.after, "bound": self.bound}
+
+
+def even_size(member_count: int, most: int, *, at_once: int, least: int) -> int:
+    """How many members a chunk gets: ``most``, or fewer, so that of ``at_once`` at work none is alone at the end.
+
+    Fewer where a multiple of ``at_once`` chunks can share the members, and each gets ``least`` of them.
+    """
+    rounds = ceil(member_count / (most * at_once))
+    even = rounds * at_once
+    return min(most, ceil(member_count / even)) if member_count >= least * even > 0 else most
 
 
 def cut_chunks(connection: Connection, run_id: int, *, size: int) -> list[int]:
