@@ -38,7 +38,7 @@ RETURNED = (*ASKED, deactivate_promotions)
 
 
 def program_with(**cancellation: object) -> Program:
-    """A program with two promotions whose cancellation waits for seconds, in chunks no smaller than asked for."""
+    """A program with two promotions whose cancellation waits for seconds, in as few chunks as their size allows."""
     asked = QUICK | {"chunks_at_once": 1} | cancellation
     return program_of(promotions=PROMOTIONS, cancellation=asked, batch_size=3)
 

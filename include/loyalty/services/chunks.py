@@ -45,9 +45,8 @@ def even_size(member_count: int, most: int, *, at_once: int, least: int) -> int:
 
     Fewer where a multiple of ``at_once`` chunks can share the members, and each gets ``least`` of them.
     """
-    rounds = ceil(member_count / (most * at_once))
-    even = rounds * at_once
-    return min(most, ceil(member_count / even)) if member_count >= least * even > 0 else most
+    even = at_once * ceil(member_count / (most * at_once))
+    return ceil(member_count / even) if member_count >= least * even > 0 else most
 
 
 def cut_chunks(connection: Connection, run_id: int, *, size: int) -> list[int]:
