@@ -15,7 +15,7 @@ from mailing import mail_of, sink
 
 @pytest.fixture
 def program() -> Program:
-    return program_of(batch_size=2, mail=mail_of(), cancellation={"exclude_countries": ["DE"]})
+    return program_of(batch_size=2, mail=mail_of(), cancellation={"exclude_countries": ["DE"], "chunks_at_once": 1})
 
 
 @pytest.fixture
