@@ -27,7 +27,8 @@ RETURNED = text("""
 """)
 VIEWS = text("SELECT viewname, definition FROM pg_views WHERE schemaname = 'loyalty'")
 FUNCTIONS = text("""
-    SELECT proname, pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'loyalty'::regnamespace ORDER BY proname
+    SELECT proname, pg_get_functiondef(oid) FROM pg_proc
+    WHERE pronamespace = 'loyalty'::regnamespace AND prokind <> 'a' ORDER BY proname
 """)
 TRANSITION_TABLES = text("""
     SELECT DISTINCT tgfoid::regproc::text AS function, seen, relname

@@ -52,7 +52,7 @@ def test_scenario(module_database: Engine, scenario: dict[str, Any]) -> None:
 
 
 # Each takes one thing that the rule says out of the function that settles.
-UNSPENT = "(sum(s.unspent) OVER past)::bigint AS unspent"
+UNSPENT = "loyalty.total(s.unspent) OVER past AS unspent"
 USED, MATURED = "WHERE s.at <> 'infinity'", "WHERE s.at = 'infinity'"
 WRONG = {
     "a spend counts from whenever it was, not from its midnight": (

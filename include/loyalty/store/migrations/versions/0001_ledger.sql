@@ -102,6 +102,10 @@ END $$;
 COMMENT ON FUNCTION loyalty.balance_effect IS
     'What an event of this effect does to the balance; null where it does nothing, or where the amount is not one it may carry.';
 
+CREATE AGGREGATE loyalty.total(bigint) (SFUNC = int8pl, COMBINEFUNC = int8pl, STYPE = bigint, INITCOND = 0, PARALLEL = SAFE);
+COMMENT ON AGGREGATE loyalty.total(bigint) IS
+    'The sum as a whole number, 0 of nothing: sum() of a window makes a numeric for each row, which takes longer than the adding.';
+
 -- The program's settings, as the database knows them --------------------------------------------------------------------
 
 CREATE TABLE loyalty.program (
@@ -534,10 +538,11 @@ WITH fact AS (
     FROM loyalty.event AS e
     JOIN loyalty.action ON action.action = e.action AND action.effect <> 'none'
     CROSS JOIN loyalty.program
-    -- A look-up, and only where there is something to look up.
+    -- A look-up, and only where there is something to look up: without such an event no partition is even chosen.
     LEFT JOIN LATERAL (
-        SELECT t.key, t.action, t.occurred_at, t.points, t.params FROM loyalty.event AS t
-        WHERE t.profile_id = e.profile_id AND t.key = e.refers_to AND action.effect IN ('reverse', 'restore', 'adjust')
+        SELECT t.key, t.action, t.occurred_at, t.points, t.params
+        FROM (SELECT WHERE action.effect IN ('reverse', 'restore', 'adjust') OFFSET 0) AS needed
+        CROSS JOIN loyalty.event AS t WHERE t.profile_id = e.profile_id AND t.key = e.refers_to
         OFFSET 0) AS target ON true
     LEFT JOIN loyalty.action AS kind ON kind.action = target.action
 )
@@ -599,8 +604,8 @@ LANGUAGE sql STABLE ROWS 1000 AS $$
         SELECT e.profile_id, e.matures_on, 'infinity', 0, e.matured, 0, 0 FROM entry AS e WHERE e.matures_on IS NOT NULL
     ), forward AS (
         -- What happens at one moment is one step: each of its rows has the sums of all. The last row of a midnight closes it.
-        SELECT s.profile_id, s.midnight, s.at, (sum(s.flow) OVER past)::bigint AS held, (sum(s.unspent) OVER past)::bigint AS unspent,
-               (sum(s.expired) OVER past)::bigint AS recorded, sum(s.is_expiry) OVER past AS entry_count,
+        SELECT s.profile_id, s.midnight, s.at, loyalty.total(s.flow) OVER past AS held, loyalty.total(s.unspent) OVER past AS unspent,
+               loyalty.total(s.expired) OVER past AS recorded, sum(s.is_expiry) OVER past AS entry_count,
                lead(s.midnight) OVER past IS DISTINCT FROM s.midnight AS closes
         FROM step AS s WINDOW past AS (PARTITION BY s.profile_id ORDER BY s.midnight, s.at)
     ), backward AS (
