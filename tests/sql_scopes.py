@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from pglast import ast
 
 AGGREGATES = {"array_agg", "avg", "bool_and", "bool_or", "count", "jsonb_agg", "jsonb_object_agg", "max", "min"}
-AGGREGATES |= {"string_agg", "sum"}
+AGGREGATES |= {"string_agg", "sum", "total"}
 Node = tuple[object, str]
 Column = tuple[str, Node | None]
 

@@ -10,7 +10,7 @@ _MARK = datetime(2222, 2, 22, tzinfo=UTC)
 _BREAKS = (
     (r" ?\n(FROM|WHERE|GROUP BY|HAVING|UNION)", r"\n\1"),
     (r" (LEFT OUTER JOIN|JOIN LATERAL|GROUP BY|HAVING)", r"\n\1"),
-    (r", (?=(sum|count|min|max|avg|CAST|coalesce)\()", ",\n  "),
+    (r", (?=(loyalty\.total|sum|count|min|max|avg|CAST|coalesce)\()", ",\n  "),
     (r"(?<! ON)(?<! BETWEEN) AND (?=[a-z(])", r"\n    AND "),
 )
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Boolean, ColumnElement, Double, Numeric, Select, and_, cast, func, literal, select
+from sqlalchemy import BigInteger, Boolean, ColumnElement, Double, Numeric, Select, and_, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
 from loyalty.compile.events import carried, chosen, of_actions
@@ -30,7 +30,7 @@ def facts(program: Program, wanted: Mapping[str, Aggregate], owner: ColumnElemen
 def defaulted(aggregate: Aggregate, column: ColumnElement[Any]) -> ColumnElement[Any]:
     """The aggregate's value also where there are no events at all."""
     if aggregate.function in _ZERO_OVER_NOTHING:
-        return func.coalesce(column, 0, type_=Numeric())
+        return func.coalesce(column, 0, type_=column.type)
     return func.coalesce(column, False, type_=Boolean()) if aggregate.function == "exists" else column
 
 
@@ -60,6 +60,8 @@ def _value(aggregate: Aggregate, program: Program) -> ColumnElement[Any]:
 
 def _folded(aggregate: Aggregate, value: ColumnElement[Any], condition: ColumnElement[bool]) -> ColumnElement[Any]:
     match aggregate.function:
+        case "sum" if isinstance(value.type, BigInteger):
+            return func.loyalty.total(value, type_=BigInteger()).filter(condition)
         case "sum":
             return func.sum(value, type_=Numeric()).filter(condition)
         case "average":

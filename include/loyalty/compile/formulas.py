@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Numeric, and_, case, extract, func, literal, not_, null, or_
+from sqlalchemy import ColumnElement, Integer, Numeric, and_, case, cast, extract, func, literal, not_, null, or_
 
 from loyalty.compile.filters import constant
 from loyalty.compile.parameters import read
@@ -79,9 +79,14 @@ def _arithmetic(part: Arithmetic, left: Column, right: Column) -> Column:
         case "subtract":
             return left - right
         case "multiply":
-            return left * right
+            return _decimal(left) * right
         case "divide":
             return left / func.nullif(right, 0, type_=Numeric())
+
+
+def _decimal(column: Column) -> Column:
+    """Points are summed as whole numbers: these have an end, and PostgreSQL rounds them down as floats."""
+    return column if isinstance(column.type, Numeric) else cast(column, Numeric)
 
 
 def _comparison(part: Comparison, left: Column, right: Column) -> ColumnElement[bool]:
@@ -125,10 +130,10 @@ def _choice(part: Choice, scope: Scope) -> Column:
 
 def _rounding(part: Rounding, term: Column) -> Column:
     if part.type == "abs":
-        return func.abs(term, type_=Numeric())
+        return func.abs(term, type_=term.type)
     if part.type == "round":
         return func.round(term, literal(part.digits, Integer()), type_=Numeric())
-    whole = func.floor if part.type == "floor" else func.ceil
+    whole, term = func.floor if part.type == "floor" else func.ceil, _decimal(term)
     if part.digits == 0:
         return whole(term, type_=Numeric())
     shift = constant(10**part.digits)

@@ -2,7 +2,7 @@ SELECT loyalty.profile.profile_id,
   coalesce(referring.corrections_of_182_days_ago, 0) AS value
 FROM loyalty.profile
 LEFT OUTER JOIN (SELECT e.profile_id AS profile_id,
-  sum(e.points) FILTER (WHERE e.action = 'points.adjust'
+  loyalty.total(e.points) FILTER (WHERE e.action = 'points.adjust'
     AND e.occurred_at < :as_of
     AND (SELECT true AS found
 FROM loyalty.event AS referred

@@ -2,7 +2,7 @@ SELECT loyalty.profile.profile_id,
   coalesce(fact.expiry_points, 0) AS value
 FROM loyalty.profile
 LEFT OUTER JOIN (SELECT e.profile_id AS profile_id,
-  sum(-e.points) FILTER (WHERE e.action = 'points.expire'
+  loyalty.total(-e.points) FILTER (WHERE e.action = 'points.expire'
     AND e.occurred_at <= :as_of) AS expiry_points
 FROM loyalty.event AS e
 WHERE e.action = 'points.expire'

@@ -2,7 +2,7 @@ SELECT loyalty.profile.profile_id,
   coalesce(fact.returned_points, 0) AS value
 FROM loyalty.profile
 LEFT OUTER JOIN (SELECT e.profile_id AS profile_id,
-  sum(e.points) FILTER (WHERE e.action = 'client.deactivatePromotion'
+  loyalty.total(e.points) FILTER (WHERE e.action = 'client.deactivatePromotion'
     AND e.occurred_at < :as_of) AS returned_points
 FROM loyalty.event AS e
 WHERE e.action = 'client.deactivatePromotion'

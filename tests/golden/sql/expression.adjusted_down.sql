@@ -1,14 +1,14 @@
 SELECT loyalty.profile.profile_id, the_adjusted_down.adjusted_down AS value
 FROM loyalty.profile
 LEFT OUTER JOIN (SELECT e.profile_id AS profile_id,
-  sum(e.points) FILTER (WHERE e.action = 'points.adjust'
+  loyalty.total(e.points) FILTER (WHERE e.action = 'points.adjust'
     AND e.occurred_at < :as_of) AS adjusted_points
 FROM loyalty.event AS e
 WHERE e.action = 'points.adjust'
     AND e.occurred_at <= :as_of
 GROUP BY e.profile_id) AS fact ON fact.profile_id = loyalty.profile.profile_id
 LEFT OUTER JOIN (SELECT e.profile_id AS profile_id,
-  sum(e.points) FILTER (WHERE e.action = 'points.adjust'
+  loyalty.total(e.points) FILTER (WHERE e.action = 'points.adjust'
     AND e.occurred_at < :as_of
     AND coalesce(e.points > 0, false)
     AND (SELECT true AS found
@@ -16,14 +16,14 @@ FROM loyalty.event AS referred
 WHERE referred.profile_id = e.profile_id
     AND referred.key = e.refers_to
     AND referred.action IN ('points.loyalty', 'points.reverse', 'points.expire', 'points.cancel', 'points.restore', 'points.adjust', 'client.activatePromotion', 'client.deactivatePromotion')) IS NULL) AS gifted_points,
-  sum(e.points) FILTER (WHERE e.action = 'points.adjust'
+  loyalty.total(e.points) FILTER (WHERE e.action = 'points.adjust'
     AND e.occurred_at < :as_of
     AND (SELECT true AS found
 FROM loyalty.event AS referred
 WHERE referred.profile_id = e.profile_id
     AND referred.key = e.refers_to
     AND referred.action IN ('points.loyalty', 'points.reverse')) IS NOT NULL) AS corrections_of_earnings,
-  sum(e.points) FILTER (WHERE e.action = 'points.adjust'
+  loyalty.total(e.points) FILTER (WHERE e.action = 'points.adjust'
     AND e.occurred_at < :as_of
     AND (SELECT true AS found
 FROM loyalty.event AS referred

@@ -1,14 +1,14 @@
 SELECT loyalty.profile.profile_id, the_cancelled_points.cancelled_points AS value
 FROM loyalty.profile
 LEFT OUTER JOIN (SELECT e.profile_id AS profile_id,
-  sum(-e.points) FILTER (WHERE e.action = 'points.cancel'
+  loyalty.total(-e.points) FILTER (WHERE e.action = 'points.cancel'
     AND e.occurred_at < :as_of) AS cancellation_points
 FROM loyalty.event AS e
 WHERE e.action = 'points.cancel'
     AND e.occurred_at <= :as_of
 GROUP BY e.profile_id) AS fact ON fact.profile_id = loyalty.profile.profile_id
 LEFT OUTER JOIN (SELECT e.profile_id AS profile_id,
-  sum(e.points) FILTER (WHERE e.action = 'points.restore'
+  loyalty.total(e.points) FILTER (WHERE e.action = 'points.restore'
     AND e.occurred_at < :as_of
     AND (SELECT true AS found
 FROM loyalty.event AS referred

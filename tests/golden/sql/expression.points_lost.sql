@@ -1,36 +1,36 @@
 SELECT loyalty.profile.profile_id, the_points_lost.points_lost AS value
 FROM loyalty.profile
 LEFT OUTER JOIN (SELECT e.profile_id AS profile_id,
-  sum(-e.points) FILTER (WHERE e.action = 'points.expire'
+  loyalty.total(-e.points) FILTER (WHERE e.action = 'points.expire'
     AND e.occurred_at <= :as_of) AS expiry_points,
-  sum(-e.points) FILTER (WHERE e.action = 'client.activatePromotion'
+  loyalty.total(-e.points) FILTER (WHERE e.action = 'client.activatePromotion'
     AND e.occurred_at < :as_of) AS activated_points,
-  sum(e.points) FILTER (WHERE e.action = 'client.deactivatePromotion'
+  loyalty.total(e.points) FILTER (WHERE e.action = 'client.deactivatePromotion'
     AND e.occurred_at < :as_of) AS returned_points,
-  sum(-e.points) FILTER (WHERE e.action = 'points.cancel'
+  loyalty.total(-e.points) FILTER (WHERE e.action = 'points.cancel'
     AND e.occurred_at < :as_of) AS cancellation_points,
-  sum(e.points) FILTER (WHERE e.action = 'points.adjust'
+  loyalty.total(e.points) FILTER (WHERE e.action = 'points.adjust'
     AND e.occurred_at < :as_of) AS adjusted_points
 FROM loyalty.event AS e
 WHERE e.action IN ('points.expire', 'client.activatePromotion', 'client.deactivatePromotion', 'points.cancel', 'points.adjust')
     AND e.occurred_at <= :as_of
 GROUP BY e.profile_id) AS fact ON fact.profile_id = loyalty.profile.profile_id
 LEFT OUTER JOIN (SELECT e.profile_id AS profile_id,
-  sum(e.points) FILTER (WHERE e.action = 'points.restore'
+  loyalty.total(e.points) FILTER (WHERE e.action = 'points.restore'
     AND e.occurred_at <= :as_of
     AND (SELECT true AS found
 FROM loyalty.event AS referred
 WHERE referred.profile_id = e.profile_id
     AND referred.key = e.refers_to
     AND referred.action = 'points.expire') IS NOT NULL) AS expiry_corrections,
-  sum(e.points) FILTER (WHERE e.action = 'points.restore'
+  loyalty.total(e.points) FILTER (WHERE e.action = 'points.restore'
     AND e.occurred_at < :as_of
     AND (SELECT true AS found
 FROM loyalty.event AS referred
 WHERE referred.profile_id = e.profile_id
     AND referred.key = e.refers_to
     AND referred.action = 'points.expire') IS NULL) AS restored_points,
-  sum(e.points) FILTER (WHERE e.action = 'points.adjust'
+  loyalty.total(e.points) FILTER (WHERE e.action = 'points.adjust'
     AND e.occurred_at < :as_of
     AND coalesce(e.points > 0, false)
     AND (SELECT true AS found
@@ -38,14 +38,14 @@ FROM loyalty.event AS referred
 WHERE referred.profile_id = e.profile_id
     AND referred.key = e.refers_to
     AND referred.action IN ('points.loyalty', 'points.reverse', 'points.expire', 'points.cancel', 'points.restore', 'points.adjust', 'client.activatePromotion', 'client.deactivatePromotion')) IS NULL) AS gifted_points,
-  sum(e.points) FILTER (WHERE e.action = 'points.adjust'
+  loyalty.total(e.points) FILTER (WHERE e.action = 'points.adjust'
     AND e.occurred_at < :as_of
     AND (SELECT true AS found
 FROM loyalty.event AS referred
 WHERE referred.profile_id = e.profile_id
     AND referred.key = e.refers_to
     AND referred.action IN ('points.loyalty', 'points.reverse')) IS NOT NULL) AS corrections_of_earnings,
-  sum(e.points) FILTER (WHERE e.action = 'points.adjust'
+  loyalty.total(e.points) FILTER (WHERE e.action = 'points.adjust'
     AND e.occurred_at < :as_of
     AND (SELECT true AS found
 FROM loyalty.event AS referred

@@ -1,21 +1,21 @@
 SELECT loyalty.profile.profile_id, the_points_to_cancel.points_to_cancel AS value
 FROM loyalty.profile
 LEFT OUTER JOIN (SELECT e.profile_id AS profile_id,
-  sum(e.points) FILTER (WHERE e.action = 'points.loyalty'
+  loyalty.total(e.points) FILTER (WHERE e.action = 'points.loyalty'
     AND e.occurred_at < :as_of) AS earned_points,
-  sum(-e.points) FILTER (WHERE e.action = 'points.reverse'
+  loyalty.total(-e.points) FILTER (WHERE e.action = 'points.reverse'
     AND e.occurred_at < :as_of) AS reversed_points,
-  sum(-e.points) FILTER (WHERE e.action = 'points.expire'
+  loyalty.total(-e.points) FILTER (WHERE e.action = 'points.expire'
     AND e.occurred_at <= :as_of) AS expiry_points,
-  sum(-e.points) FILTER (WHERE e.action = 'client.activatePromotion'
+  loyalty.total(-e.points) FILTER (WHERE e.action = 'client.activatePromotion'
     AND e.occurred_at < :as_of) AS activated_points,
-  sum(e.points) FILTER (WHERE e.action = 'client.deactivatePromotion'
+  loyalty.total(e.points) FILTER (WHERE e.action = 'client.deactivatePromotion'
     AND e.occurred_at < :as_of) AS returned_points,
-  sum(-e.points) FILTER (WHERE e.action = 'points.cancel'
+  loyalty.total(-e.points) FILTER (WHERE e.action = 'points.cancel'
     AND e.occurred_at < :as_of) AS cancellation_points,
-  sum(e.points) FILTER (WHERE e.action = 'points.adjust'
+  loyalty.total(e.points) FILTER (WHERE e.action = 'points.adjust'
     AND e.occurred_at < :as_of) AS adjusted_points,
-  sum(e.points) FILTER (WHERE e.action = 'points.loyalty'
+  loyalty.total(e.points) FILTER (WHERE e.action = 'points.loyalty'
     AND e.occurred_at < :as_of
     AND e.occurred_at >= loyalty.local_instant(timezone('Europe/Warsaw', :as_of) - make_interval(0, 1, 0, 0, 0), 'Europe/Warsaw')) AS spared_points
 FROM loyalty.event AS e
@@ -23,7 +23,7 @@ WHERE e.action IN ('points.loyalty', 'points.reverse', 'points.expire', 'client.
     AND e.occurred_at <= :as_of
 GROUP BY e.profile_id) AS fact ON fact.profile_id = loyalty.profile.profile_id
 LEFT OUTER JOIN (SELECT e.profile_id AS profile_id,
-  sum(e.points) FILTER (WHERE e.action = 'points.adjust'
+  loyalty.total(e.points) FILTER (WHERE e.action = 'points.adjust'
     AND e.occurred_at < :as_of
     AND coalesce(e.points > 0, false)
     AND (SELECT true AS found
@@ -31,14 +31,14 @@ FROM loyalty.event AS referred
 WHERE referred.profile_id = e.profile_id
     AND referred.key = e.refers_to
     AND referred.action IN ('points.loyalty', 'points.reverse', 'points.expire', 'points.cancel', 'points.restore', 'points.adjust', 'client.activatePromotion', 'client.deactivatePromotion')) IS NULL) AS gifted_points,
-  sum(e.points) FILTER (WHERE e.action = 'points.adjust'
+  loyalty.total(e.points) FILTER (WHERE e.action = 'points.adjust'
     AND e.occurred_at < :as_of
     AND (SELECT true AS found
 FROM loyalty.event AS referred
 WHERE referred.profile_id = e.profile_id
     AND referred.key = e.refers_to
     AND referred.action IN ('points.loyalty', 'points.reverse')) IS NOT NULL) AS corrections_of_earnings,
-  sum(e.points) FILTER (WHERE e.action = 'points.adjust'
+  loyalty.total(e.points) FILTER (WHERE e.action = 'points.adjust'
     AND e.occurred_at < :as_of
     AND (SELECT true AS found
 FROM loyalty.event AS referred
@@ -46,14 +46,14 @@ WHERE referred.profile_id = e.profile_id
     AND referred.key = e.refers_to
     AND referred.action = 'points.adjust'
     AND coalesce(referred.points > 0, false)) IS NOT NULL) AS corrections_of_gifts,
-  sum(e.points) FILTER (WHERE e.action = 'points.restore'
+  loyalty.total(e.points) FILTER (WHERE e.action = 'points.restore'
     AND e.occurred_at <= :as_of
     AND (SELECT true AS found
 FROM loyalty.event AS referred
 WHERE referred.profile_id = e.profile_id
     AND referred.key = e.refers_to
     AND referred.action = 'points.expire') IS NOT NULL) AS expiry_corrections,
-  sum(e.points) FILTER (WHERE e.action = 'points.restore'
+  loyalty.total(e.points) FILTER (WHERE e.action = 'points.restore'
     AND e.occurred_at < :as_of
     AND (SELECT true AS found
 FROM loyalty.event AS referred

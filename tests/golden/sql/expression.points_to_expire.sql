@@ -1,25 +1,25 @@
 SELECT loyalty.profile.profile_id, the_points_to_expire.points_to_expire AS value
 FROM loyalty.profile
 LEFT OUTER JOIN (SELECT e.profile_id AS profile_id,
-  sum(e.points) FILTER (WHERE e.action = 'points.loyalty'
+  loyalty.total(e.points) FILTER (WHERE e.action = 'points.loyalty'
     AND e.occurred_at < :as_of
     AND e.occurred_at <= loyalty.local_instant(timezone('Europe/Warsaw', :as_of) - make_interval(0, 0, 0, 182, 0), 'Europe/Warsaw')) AS earned_182_days_ago,
-  sum(-e.points) FILTER (WHERE e.action = 'points.expire'
+  loyalty.total(-e.points) FILTER (WHERE e.action = 'points.expire'
     AND e.occurred_at <= :as_of) AS expiry_points,
-  sum(-e.points) FILTER (WHERE e.action = 'client.activatePromotion'
+  loyalty.total(-e.points) FILTER (WHERE e.action = 'client.activatePromotion'
     AND e.occurred_at < :as_of) AS activated_points,
-  sum(e.points) FILTER (WHERE e.action = 'client.deactivatePromotion'
+  loyalty.total(e.points) FILTER (WHERE e.action = 'client.deactivatePromotion'
     AND e.occurred_at < :as_of) AS returned_points,
-  sum(-e.points) FILTER (WHERE e.action = 'points.cancel'
+  loyalty.total(-e.points) FILTER (WHERE e.action = 'points.cancel'
     AND e.occurred_at < :as_of) AS cancellation_points,
-  sum(e.points) FILTER (WHERE e.action = 'points.adjust'
+  loyalty.total(e.points) FILTER (WHERE e.action = 'points.adjust'
     AND e.occurred_at < :as_of) AS adjusted_points
 FROM loyalty.event AS e
 WHERE e.action IN ('points.loyalty', 'points.expire', 'client.activatePromotion', 'client.deactivatePromotion', 'points.cancel', 'points.adjust')
     AND e.occurred_at <= :as_of
 GROUP BY e.profile_id) AS fact ON fact.profile_id = loyalty.profile.profile_id
 LEFT OUTER JOIN (SELECT e.profile_id AS profile_id,
-  sum(e.points) FILTER (WHERE e.action = 'points.adjust'
+  loyalty.total(e.points) FILTER (WHERE e.action = 'points.adjust'
     AND e.occurred_at < :as_of
     AND (SELECT true AS found
 FROM loyalty.event AS referred
@@ -27,7 +27,7 @@ WHERE referred.profile_id = e.profile_id
     AND referred.key = e.refers_to
     AND referred.action = 'points.loyalty'
     AND referred.occurred_at <= loyalty.local_instant(timezone('Europe/Warsaw', :as_of) - make_interval(0, 0, 0, 182, 0), 'Europe/Warsaw')) IS NOT NULL) AS corrections_of_182_days_ago,
-  sum(e.points) FILTER (WHERE e.action = 'points.adjust'
+  loyalty.total(e.points) FILTER (WHERE e.action = 'points.adjust'
     AND e.occurred_at < :as_of
     AND coalesce(CASE WHEN ((e.params ->> 'expires_on') ~ '^\s*(?!0000)(\d{4}-((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)|02-(0[1-9]|1\d|2[0-8]))|(\d\d(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29)\s*$') THEN loyalty.local_instant(CAST(e.params ->> 'expires_on' AS TIMESTAMP WITHOUT TIME ZONE), 'Europe/Warsaw') END <= :as_of, false)
     AND coalesce(e.points > 0, false)
@@ -36,7 +36,7 @@ FROM loyalty.event AS referred
 WHERE referred.profile_id = e.profile_id
     AND referred.key = e.refers_to
     AND referred.action IN ('points.loyalty', 'points.reverse', 'points.expire', 'points.cancel', 'points.restore', 'points.adjust', 'client.activatePromotion', 'client.deactivatePromotion')) IS NULL) AS gifted_points_due,
-  sum(e.points) FILTER (WHERE e.action = 'points.adjust'
+  loyalty.total(e.points) FILTER (WHERE e.action = 'points.adjust'
     AND e.occurred_at < :as_of
     AND (SELECT true AS found
 FROM loyalty.event AS referred
@@ -45,7 +45,7 @@ WHERE referred.profile_id = e.profile_id
     AND referred.action = 'points.adjust'
     AND coalesce(CASE WHEN ((referred.params ->> 'expires_on') ~ '^\s*(?!0000)(\d{4}-((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)|02-(0[1-9]|1\d|2[0-8]))|(\d\d(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29)\s*$') THEN loyalty.local_instant(CAST(referred.params ->> 'expires_on' AS TIMESTAMP WITHOUT TIME ZONE), 'Europe/Warsaw') END <= :as_of, false)
     AND coalesce(referred.points > 0, false)) IS NOT NULL) AS corrections_of_gifts_due,
-  sum(-e.points) FILTER (WHERE e.action = 'points.reverse'
+  loyalty.total(-e.points) FILTER (WHERE e.action = 'points.reverse'
     AND e.occurred_at < :as_of
     AND (SELECT true AS found
 FROM loyalty.event AS referred
@@ -53,21 +53,21 @@ WHERE referred.profile_id = e.profile_id
     AND referred.key = e.refers_to
     AND referred.action = 'points.loyalty'
     AND referred.occurred_at <= loyalty.local_instant(timezone('Europe/Warsaw', :as_of) - make_interval(0, 0, 0, 182, 0), 'Europe/Warsaw')) IS NOT NULL) AS reversals_of_182_days_ago,
-  sum(e.points) FILTER (WHERE e.action = 'points.restore'
+  loyalty.total(e.points) FILTER (WHERE e.action = 'points.restore'
     AND e.occurred_at <= :as_of
     AND (SELECT true AS found
 FROM loyalty.event AS referred
 WHERE referred.profile_id = e.profile_id
     AND referred.key = e.refers_to
     AND referred.action = 'points.expire') IS NOT NULL) AS expiry_corrections,
-  sum(e.points) FILTER (WHERE e.action = 'points.restore'
+  loyalty.total(e.points) FILTER (WHERE e.action = 'points.restore'
     AND e.occurred_at < :as_of
     AND (SELECT true AS found
 FROM loyalty.event AS referred
 WHERE referred.profile_id = e.profile_id
     AND referred.key = e.refers_to
     AND referred.action = 'points.expire') IS NULL) AS restored_points,
-  sum(e.points) FILTER (WHERE e.action = 'points.adjust'
+  loyalty.total(e.points) FILTER (WHERE e.action = 'points.adjust'
     AND e.occurred_at < :as_of
     AND coalesce(e.points > 0, false)
     AND (SELECT true AS found
@@ -75,14 +75,14 @@ FROM loyalty.event AS referred
 WHERE referred.profile_id = e.profile_id
     AND referred.key = e.refers_to
     AND referred.action IN ('points.loyalty', 'points.reverse', 'points.expire', 'points.cancel', 'points.restore', 'points.adjust', 'client.activatePromotion', 'client.deactivatePromotion')) IS NULL) AS gifted_points,
-  sum(e.points) FILTER (WHERE e.action = 'points.adjust'
+  loyalty.total(e.points) FILTER (WHERE e.action = 'points.adjust'
     AND e.occurred_at < :as_of
     AND (SELECT true AS found
 FROM loyalty.event AS referred
 WHERE referred.profile_id = e.profile_id
     AND referred.key = e.refers_to
     AND referred.action IN ('points.loyalty', 'points.reverse')) IS NOT NULL) AS corrections_of_earnings,
-  sum(e.points) FILTER (WHERE e.action = 'points.adjust'
+  loyalty.total(e.points) FILTER (WHERE e.action = 'points.adjust'
     AND e.occurred_at < :as_of
     AND (SELECT true AS found
 FROM loyalty.event AS referred

@@ -1,9 +1,9 @@
 SELECT loyalty.profile.profile_id, the_redeemed_points.redeemed_points AS value
 FROM loyalty.profile
 LEFT OUTER JOIN (SELECT e.profile_id AS profile_id,
-  sum(-e.points) FILTER (WHERE e.action = 'client.activatePromotion'
+  loyalty.total(-e.points) FILTER (WHERE e.action = 'client.activatePromotion'
     AND e.occurred_at < :as_of) AS activated_points,
-  sum(e.points) FILTER (WHERE e.action = 'client.deactivatePromotion'
+  loyalty.total(e.points) FILTER (WHERE e.action = 'client.deactivatePromotion'
     AND e.occurred_at < :as_of) AS returned_points
 FROM loyalty.event AS e
 WHERE e.action IN ('client.activatePromotion', 'client.deactivatePromotion')

@@ -1,10 +1,10 @@
 SELECT loyalty.profile.profile_id, the_matured_points.matured_points AS value
 FROM loyalty.profile
 LEFT OUTER JOIN (SELECT e.profile_id AS profile_id,
-  sum(e.points) FILTER (WHERE e.action = 'points.loyalty'
+  loyalty.total(e.points) FILTER (WHERE e.action = 'points.loyalty'
     AND e.occurred_at < :as_of
     AND e.occurred_at <= loyalty.local_instant(timezone('Europe/Warsaw', :as_of) - make_interval(0, 0, 0, 182, 0), 'Europe/Warsaw')) AS earned_182_days_ago,
-  sum(e.points) FILTER (WHERE e.action IN ('points.survey', 'points.welcome')
+  loyalty.total(e.points) FILTER (WHERE e.action IN ('points.survey', 'points.welcome')
     AND e.occurred_at < :as_of
     AND e.occurred_at <= loyalty.local_instant(timezone('Europe/Warsaw', :as_of) - make_interval(0, 0, 0, 90, 0), 'Europe/Warsaw')) AS earned_90_days_ago
 FROM loyalty.event AS e
@@ -12,7 +12,7 @@ WHERE e.action IN ('points.loyalty', 'points.survey', 'points.welcome')
     AND e.occurred_at <= :as_of
 GROUP BY e.profile_id) AS fact ON fact.profile_id = loyalty.profile.profile_id
 LEFT OUTER JOIN (SELECT e.profile_id AS profile_id,
-  sum(e.points) FILTER (WHERE e.action = 'points.adjust'
+  loyalty.total(e.points) FILTER (WHERE e.action = 'points.adjust'
     AND e.occurred_at < :as_of
     AND (SELECT true AS found
 FROM loyalty.event AS referred
@@ -20,7 +20,7 @@ WHERE referred.profile_id = e.profile_id
     AND referred.key = e.refers_to
     AND referred.action = 'points.loyalty'
     AND referred.occurred_at <= loyalty.local_instant(timezone('Europe/Warsaw', :as_of) - make_interval(0, 0, 0, 182, 0), 'Europe/Warsaw')) IS NOT NULL) AS corrections_of_182_days_ago,
-  sum(e.points) FILTER (WHERE e.action = 'points.adjust'
+  loyalty.total(e.points) FILTER (WHERE e.action = 'points.adjust'
     AND e.occurred_at < :as_of
     AND (SELECT true AS found
 FROM loyalty.event AS referred
@@ -28,7 +28,7 @@ WHERE referred.profile_id = e.profile_id
     AND referred.key = e.refers_to
     AND referred.action IN ('points.survey', 'points.welcome')
     AND referred.occurred_at <= loyalty.local_instant(timezone('Europe/Warsaw', :as_of) - make_interval(0, 0, 0, 90, 0), 'Europe/Warsaw')) IS NOT NULL) AS corrections_of_90_days_ago,
-  sum(e.points) FILTER (WHERE e.action = 'points.adjust'
+  loyalty.total(e.points) FILTER (WHERE e.action = 'points.adjust'
     AND e.occurred_at < :as_of
     AND coalesce(CASE WHEN ((e.params ->> 'expires_on') ~ '^\s*(?!0000)(\d{4}-((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)|02-(0[1-9]|1\d|2[0-8]))|(\d\d(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29)\s*$') THEN loyalty.local_instant(CAST(e.params ->> 'expires_on' AS TIMESTAMP WITHOUT TIME ZONE), 'Europe/Warsaw') END <= :as_of, false)
     AND coalesce(e.points > 0, false)
@@ -37,7 +37,7 @@ FROM loyalty.event AS referred
 WHERE referred.profile_id = e.profile_id
     AND referred.key = e.refers_to
     AND referred.action IN ('points.loyalty', 'points.survey', 'points.welcome', 'points.forever', 'points.reverse', 'points.expire', 'points.cancel', 'points.restore', 'points.adjust', 'client.activatePromotion', 'client.deactivatePromotion')) IS NULL) AS gifted_points_due,
-  sum(e.points) FILTER (WHERE e.action = 'points.adjust'
+  loyalty.total(e.points) FILTER (WHERE e.action = 'points.adjust'
     AND e.occurred_at < :as_of
     AND (SELECT true AS found
 FROM loyalty.event AS referred
@@ -46,7 +46,7 @@ WHERE referred.profile_id = e.profile_id
     AND referred.action = 'points.adjust'
     AND coalesce(CASE WHEN ((referred.params ->> 'expires_on') ~ '^\s*(?!0000)(\d{4}-((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)|02-(0[1-9]|1\d|2[0-8]))|(\d\d(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29)\s*$') THEN loyalty.local_instant(CAST(referred.params ->> 'expires_on' AS TIMESTAMP WITHOUT TIME ZONE), 'Europe/Warsaw') END <= :as_of, false)
     AND coalesce(referred.points > 0, false)) IS NOT NULL) AS corrections_of_gifts_due,
-  sum(-e.points) FILTER (WHERE e.action = 'points.reverse'
+  loyalty.total(-e.points) FILTER (WHERE e.action = 'points.reverse'
     AND e.occurred_at < :as_of
     AND (SELECT true AS found
 FROM loyalty.event AS referred
@@ -54,7 +54,7 @@ WHERE referred.profile_id = e.profile_id
     AND referred.key = e.refers_to
     AND referred.action = 'points.loyalty'
     AND referred.occurred_at <= loyalty.local_instant(timezone('Europe/Warsaw', :as_of) - make_interval(0, 0, 0, 182, 0), 'Europe/Warsaw')) IS NOT NULL) AS reversals_of_182_days_ago,
-  sum(-e.points) FILTER (WHERE e.action = 'points.reverse'
+  loyalty.total(-e.points) FILTER (WHERE e.action = 'points.reverse'
     AND e.occurred_at < :as_of
     AND (SELECT true AS found
 FROM loyalty.event AS referred

@@ -97,6 +97,33 @@ def test_an_expression_rests_on_aggregates_and_other_expressions(rows: Rows) -> 
     assert rows.values(asked, AS_OF, *known) == {customer: 230, nobody: -1}
 
 
+EARNED = Aggregate(name="earned", function="sum", actions="points.loyalty", parameter="points")
+MUCH = 2**53  # the most points of one event
+ALL = 2 * MUCH + 1
+
+
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [
+        (EARNED / (EARNED + EARNED), Decimal("0.5")), (size_of(EARNED) / (EARNED + EARNED), Decimal("0.5")),
+        (highest(EARNED, EARNED - 1) / (EARNED + EARNED), Decimal("0.5")),
+        (when(VIP, EARNED, otherwise=0) / (EARNED + EARNED), Decimal("0.5")),
+        (first_known(EARNED, 0) / (EARNED + EARNED), Decimal("0.5")), (EARNED * EARNED, ALL**2),
+        (rounded_down(EARNED), ALL), (rounded_up(EARNED), ALL), (rounded(EARNED), ALL), (rounded_down(EARNED, 2), ALL),
+        (EARNED + 0.5, ALL + Decimal("0.5")),
+    ],
+    ids=lambda one: in_words(one) if isinstance(one, Part) else str(one),
+)  # fmt: skip
+def test_points_are_numbers_like_others_however_they_are_summed(rows: Rows, formula: Any, expected: object) -> None:
+    customer = rows.customer(ATTRIBUTES)
+    for day in ("2026-05-01", "2026-05-02"):
+        rows.event(customer, "points.loyalty", day, MUCH)
+        rows.event(customer, "points.cancel", day, MUCH)
+    rows.event(customer, "points.loyalty", "2026-05-03", 1)
+    [found] = rows.values(Expression(name="asked", formula=formula), AS_OF, EARNED).values()
+    assert found == expected
+
+
 def test_names_of_tables_and_columns_are_free_for_definitions(rows: Rows) -> None:
     names = ("fact", "wanted", "profile", "event", "value", "e", "the_e", "as_of", "attributes")
     known = [Aggregate(name="account", function="count", actions="visit")]

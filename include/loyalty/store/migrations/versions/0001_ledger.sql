@@ -102,9 +102,9 @@ END $$;
 COMMENT ON FUNCTION loyalty.balance_effect IS
     'What an event of this effect does to the balance; null where it does nothing, or where the amount is not one it may carry.';
 
-CREATE AGGREGATE loyalty.total(bigint) (SFUNC = int8pl, COMBINEFUNC = int8pl, STYPE = bigint, INITCOND = 0, PARALLEL = SAFE);
+CREATE AGGREGATE loyalty.total(bigint) (SFUNC = int8pl, COMBINEFUNC = int8pl, STYPE = bigint, PARALLEL = SAFE);
 COMMENT ON AGGREGATE loyalty.total(bigint) IS
-    'The sum as a whole number, 0 of nothing: sum() of a window makes a numeric for each row, which takes longer than the adding.';
+    'The sum as a whole number: sum() makes a numeric of each group, and of each row of a window, which takes longer than the adding.';
 
 -- The program's settings, as the database knows them --------------------------------------------------------------------
 
