@@ -40,6 +40,7 @@ ATTRIBUTES = {
     "joined": "2026-05-30T12:00:00", "spring": "2026-03-28T12:00:00",
 }  # fmt: skip
 PLAIN = Constant(value=7)
+EARNED = Aggregate(name="earned", function="sum", actions="points.loyalty", parameter="points")
 
 
 @pytest.mark.parametrize(
@@ -85,19 +86,17 @@ def test_a_formula_has_the_value_computed_by_hand(rows: Rows, formula: Any, expe
 
 
 def test_an_expression_rests_on_aggregates_and_other_expressions(rows: Rows) -> None:
-    earned = Aggregate(name="earned", function="sum", actions="points.loyalty", parameter="points")
     latest = Aggregate(name="latest", function="last", actions="points.loyalty", parameter="points")
-    double = Expression(name="double", formula=earned * 2)
+    double = Expression(name="double", formula=EARNED * 2)
     quadruple = Expression(name="select", title="a word of SQL", formula=double + double)
     customer, nobody = rows.customer(), rows.customer()
     rows.event(customer, "points.loyalty", "2026-05-01", 100)
     rows.event(customer, "points.loyalty", "2026-05-02", 10)
     asked = Expression(name="order", formula=when(quadruple > double, quadruple - double + latest, otherwise=-1))
-    known = (earned, latest, double, quadruple)
+    known = (EARNED, latest, double, quadruple)
     assert rows.values(asked, AS_OF, *known) == {customer: 230, nobody: -1}
 
 
-EARNED = Aggregate(name="earned", function="sum", actions="points.loyalty", parameter="points")
 MUCH = 2**53  # the most points of one event
 ALL = 2 * MUCH + 1
 
